@@ -1,0 +1,44 @@
+"""A claim: what one data source says of an address, never a fact.
+
+Sources that copy each other form one *family* and have one vote together.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Meaning = Literal[
+    "server",  # where machines with this address are said to be
+    "user_egress",  # where the users behind it are said to be (relay, VPN, CDN egress): no place of a server
+    "registrant",  # the country that a registry wrote beside the holder
+    "origin",  # the network that announces it, and that network's country
+    "edge_pop",  # a point of presence of a content network
+    "anycast",  # one address at many places
+]
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source says of the addresses in ``prefix``.
+
+    ``country`` is ISO 3166-1 alpha-2, or ``None`` where the source says nothing: unknown, never "abroad".
+    ``radius_km`` is the source's own accuracy radius. ``asserted_by`` names who says it (``third-party``,
+    ``registry``, ``operator``: the audited party itself). ``version`` and ``date`` (ISO 8601) are the data's.
+    """
+
+    source: str
+    family: str
+    prefix: str
+    meaning: Meaning
+    country: str | None = None
+    city: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    radius_km: float | None = None
+    asn: int | None = None
+    network: str | None = None
+    asserted_by: Literal["third-party", "registry", "operator", "measurement"] = "third-party"
+    version: str | None = None
+    date: str | None = None
+    licence: str | None = None

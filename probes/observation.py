@@ -1,0 +1,210 @@
+"""An observation: one measured fact, immutable, and its record (``sarhad.observation/1``).
+
+What was measured, from which vantage, when, and the raw result; never an opinion. One record is one JSON
+object on one line (JSON Lines). Times are RFC 3339 in UTC, durations are milliseconds, and what did not
+come is ``null``: a missing answer is unknown, it is not a zero.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+SCHEMA = "sarhad.observation/1"
+
+ErrorCode = Literal[
+    "timeout",  # no answer before the deadline
+    "refused",  # the host answered that nothing listens there (TCP RST)
+    "unreachable",  # a router or this machine's own table said that there is no way
+    "prohibited",  # a router said that the way is forbidden, or this machine's own firewall did
+    "nxdomain",  # the name does not exist
+    "no-data",  # the name exists and has no address
+    "servfail",  # the resolver failed
+    "reset",  # the connection broke off after it was made
+    "tls",  # the handshake failed
+    "protocol",  # the answer was not what the protocol allows
+    "loop",  # a chain of names or redirects did not end
+    "unsupported",  # this vantage cannot measure that (address family, privilege)
+    "cancelled",  # the scan was interrupted first
+]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """Base of all values that are written: frozen, keyword-only, unknown fields of later versions ignored."""
+
+
+class DnsRecord(Record):
+    """One resource record of a chain: owner ``name``, ``type`` (CNAME, PTR, …), ``target``, TTL in seconds."""
+
+    name: str
+    type: str
+    target: str
+    ttl: int | None = None
+
+
+class DnsResult(Record):
+    """What a resolver answered: the chain of names in order, then the addresses (IPv4 and IPv6)."""
+
+    question: str
+    rcode: str | None = None
+    resolver: str | None = None
+    chain: tuple[DnsRecord, ...] = ()
+    addresses: tuple[str, ...] = ()
+    nameservers: tuple[str, ...] = ()
+
+
+class PingResult(Record):
+    """Round-trip times of one address; ``rtts_ms`` holds the answered ones, in the order of sending."""
+
+    method: Literal["icmp", "tcp", "udp"]
+    port: int | None = None
+    sent: int
+    rtts_ms: tuple[float, ...] = ()
+
+
+class MplsLabel(Record):
+    """One entry of an MPLS label stack (RFC 4950): label, traffic class, bottom of stack, TTL."""
+
+    label: int
+    tc: int
+    s: int
+    ttl: int
+
+
+class Reply(Record):
+    """One answer to a probe of a trace; ``icmp`` is ``[type, code]``, ``null`` for an answer by TCP."""
+
+    address: str
+    rtt_ms: float | None = None
+    icmp: tuple[int, int] | None = None
+    mpls: tuple[MplsLabel, ...] = ()
+
+
+class Hop(Record):
+    """What answered at one TTL; a silent hop has no replies."""
+
+    ttl: int
+    replies: tuple[Reply, ...] = ()
+
+
+class TraceResult(Record):
+    """A path towards an address; ``reached`` only when the address itself answered."""
+
+    method: Literal["icmp", "tcp", "udp"]
+    port: int | None = None
+    reached: bool
+    hops: tuple[Hop, ...] = ()
+
+
+class TcpResult(Record):
+    """TCP connects to one port: time from SYN to SYN-ACK (or RST, which is an answer too) of each try."""
+
+    port: int
+    sent: int
+    rtts_ms: tuple[float, ...] = ()
+    open: bool | None = None
+
+
+class TlsResult(Record):
+    """A TLS handshake.
+
+    ``handshake_ms`` runs from the client's last flight that the proof depends on to the server's signature
+    over it (CertificateVerify, or ServerKeyExchange in TLS 1.2): it bounds how far away *the holder of the
+    certificate's key* is, whoever answered TCP. Minima over ``sent`` tries.
+    """
+
+    port: int
+    sent: int = 1
+    tcp_rtt_ms: float | None = None
+    handshake_ms: float | None = None
+    version: str | None = None
+    certificate_sha256: str | None = None
+    key_sha256: str | None = None
+    subject: str | None = None
+    issuer: str | None = None
+    sans: tuple[str, ...] = ()
+    verified: bool | None = None
+
+
+class Redirect(Record):
+    """One redirect that a server asked for: from which URL, with which status, to which URL."""
+
+    url: str
+    status: int
+    location: str
+
+
+class HttpResult(Record):
+    """HTTP requests to one address.
+
+    ``ttfb_ms`` are times from a request's last octet to the answer's first on a warm connection, of the
+    declared resource; ``probe_ttfb_ms`` the same for a resource that no cache can hold and no application
+    has (a random path), which tells a slow page from a far server.
+    """
+
+    url: str | None = None
+    status: int | None = None
+    ttfb_ms: tuple[float, ...] = ()
+    probe_ttfb_ms: tuple[float, ...] = ()
+    headers: dict[str, str] = {}
+    redirects: tuple[Redirect, ...] = ()
+
+
+class _Observation(Record, tag_field="kind"):
+    """One measured fact (see the module). ``address`` is ``null`` where a name was asked."""
+
+    schema: Literal["sarhad.observation/1"] = SCHEMA
+    id: str
+    vantage: str
+    endpoint: str
+    address: str | None = None
+    time: str
+    error: ErrorCode | None = None
+
+
+class DnsObservation(_Observation, tag="dns"):
+    """A name asked of a resolver."""
+
+    result: DnsResult | None = None
+
+
+class PingObservation(_Observation, tag="ping"):
+    """Round-trip times of an address."""
+
+    result: PingResult | None = None
+
+
+class TraceObservation(_Observation, tag="trace"):
+    """The path to an address."""
+
+    result: TraceResult | None = None
+
+
+class TcpObservation(_Observation, tag="tcp"):
+    """Connects to a port of an address."""
+
+    result: TcpResult | None = None
+
+
+class TlsObservation(_Observation, tag="tls"):
+    """A TLS handshake with an address."""
+
+    result: TlsResult | None = None
+
+
+class HttpObservation(_Observation, tag="http"):
+    """HTTP requests to an address."""
+
+    result: HttpResult | None = None
+
+
+Observation = (
+    DnsObservation | PingObservation | TraceObservation | TcpObservation | TlsObservation | HttpObservation
+)
+
+
+def now() -> str:
+    """The present time as a record carries it: RFC 3339, UTC, microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -35,8 +35,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Fa
     """Base of all values that are written: frozen, keyword-only, unknown fields of later versions ignored."""
 
 
-class DnsRecord(Record):
-    """One resource record of a chain: owner ``name``, ``type`` (CNAME, PTR, …), ``target``, TTL in seconds."""
+class DnsRecord(Record, frozen=True, kw_only=True):
+    """One resource record of a chain: owner, type (CNAME, PTR, …), target, TTL in seconds."""
 
     name: str
     type: str
@@ -44,7 +44,7 @@ class DnsRecord(Record):
     ttl: int | None = None
 
 
-class DnsResult(Record):
+class DnsResult(Record, frozen=True, kw_only=True):
     """What a resolver answered: the chain of names in order, then the addresses (IPv4 and IPv6)."""
 
     question: str
@@ -55,7 +55,7 @@ class DnsResult(Record):
     nameservers: tuple[str, ...] = ()
 
 
-class PingResult(Record):
+class PingResult(Record, frozen=True, kw_only=True):
     """Round-trip times of one address; ``rtts_ms`` holds the answered ones, in the order of sending."""
 
     method: Literal["icmp", "tcp", "udp"]
@@ -64,7 +64,7 @@ class PingResult(Record):
     rtts_ms: tuple[float, ...] = ()
 
 
-class MplsLabel(Record):
+class MplsLabel(Record, frozen=True, kw_only=True):
     """One entry of an MPLS label stack (RFC 4950): label, traffic class, bottom of stack, TTL."""
 
     label: int
@@ -73,7 +73,7 @@ class MplsLabel(Record):
     ttl: int
 
 
-class Reply(Record):
+class Reply(Record, frozen=True, kw_only=True):
     """One answer to a probe of a trace; ``icmp`` is ``[type, code]``, ``null`` for an answer by TCP."""
 
     address: str
@@ -82,14 +82,14 @@ class Reply(Record):
     mpls: tuple[MplsLabel, ...] = ()
 
 
-class Hop(Record):
+class Hop(Record, frozen=True, kw_only=True):
     """What answered at one TTL; a silent hop has no replies."""
 
     ttl: int
     replies: tuple[Reply, ...] = ()
 
 
-class TraceResult(Record):
+class TraceResult(Record, frozen=True, kw_only=True):
     """A path towards an address; ``reached`` only when the address itself answered."""
 
     method: Literal["icmp", "tcp", "udp"]
@@ -98,7 +98,7 @@ class TraceResult(Record):
     hops: tuple[Hop, ...] = ()
 
 
-class TcpResult(Record):
+class TcpResult(Record, frozen=True, kw_only=True):
     """TCP connects to one port: time from SYN to SYN-ACK (or RST, which is an answer too) of each try."""
 
     port: int
@@ -107,7 +107,7 @@ class TcpResult(Record):
     open: bool | None = None
 
 
-class TlsResult(Record):
+class TlsResult(Record, frozen=True, kw_only=True):
     """A TLS handshake.
 
     ``handshake_ms`` runs from the client's last flight that the proof depends on to the server's signature
@@ -128,7 +128,7 @@ class TlsResult(Record):
     verified: bool | None = None
 
 
-class Redirect(Record):
+class Redirect(Record, frozen=True, kw_only=True):
     """One redirect that a server asked for: from which URL, with which status, to which URL."""
 
     url: str
@@ -136,7 +136,7 @@ class Redirect(Record):
     location: str
 
 
-class HttpResult(Record):
+class HttpResult(Record, frozen=True, kw_only=True):
     """HTTP requests to one address.
 
     ``ttfb_ms`` are times from a request's last octet to the answer's first on a warm connection, of the
@@ -152,7 +152,7 @@ class HttpResult(Record):
     redirects: tuple[Redirect, ...] = ()
 
 
-class _Observation(Record, tag_field="kind"):
+class _Observation(Record, frozen=True, kw_only=True, tag_field="kind"):
     """One measured fact (see the module). ``address`` is ``null`` where a name was asked."""
 
     schema: Literal["sarhad.observation/1"] = SCHEMA
@@ -164,37 +164,37 @@ class _Observation(Record, tag_field="kind"):
     error: ErrorCode | None = None
 
 
-class DnsObservation(_Observation, tag="dns"):
+class DnsObservation(_Observation, frozen=True, kw_only=True, tag="dns"):
     """A name asked of a resolver."""
 
     result: DnsResult | None = None
 
 
-class PingObservation(_Observation, tag="ping"):
+class PingObservation(_Observation, frozen=True, kw_only=True, tag="ping"):
     """Round-trip times of an address."""
 
     result: PingResult | None = None
 
 
-class TraceObservation(_Observation, tag="trace"):
+class TraceObservation(_Observation, frozen=True, kw_only=True, tag="trace"):
     """The path to an address."""
 
     result: TraceResult | None = None
 
 
-class TcpObservation(_Observation, tag="tcp"):
+class TcpObservation(_Observation, frozen=True, kw_only=True, tag="tcp"):
     """Connects to a port of an address."""
 
     result: TcpResult | None = None
 
 
-class TlsObservation(_Observation, tag="tls"):
+class TlsObservation(_Observation, frozen=True, kw_only=True, tag="tls"):
     """A TLS handshake with an address."""
 
     result: TlsResult | None = None
 
 
-class HttpObservation(_Observation, tag="http"):
+class HttpObservation(_Observation, frozen=True, kw_only=True, tag="http"):
     """HTTP requests to an address."""
 
     result: HttpResult | None = None

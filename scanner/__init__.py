@@ -1,0 +1,1 @@
+"""Judges: register and observations and claims in, verdicts, findings and the run out."""

@@ -1,0 +1,1 @@
+"""Packets, sockets and pacing of pings and traces."""

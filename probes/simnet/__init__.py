@@ -1,0 +1,1 @@
+"""An Internet of real packets on one machine, from one YAML file (a world)."""

@@ -1,0 +1,1 @@
+"""Renders a run; computes nothing."""

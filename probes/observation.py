@@ -8,11 +8,11 @@ come is ``null``: a missing answer is unknown, it is not a zero.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-SCHEMA = "sarhad.observation/1"
+SCHEMA: Final = "sarhad.observation/1"
 
 ErrorCode = Literal[
     "timeout",  # no answer before the deadline

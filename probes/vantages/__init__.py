@@ -1,1 +1,1 @@
-"""Where probes are sent from."""
+"""Vantage points: machines whose place is known, and which probe."""

@@ -1,0 +1,82 @@
+"""Pacing: how fast packets may leave, for the whole process, for a vantage and for a target."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+_MAX_TARGETS: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Limits in packets (or connections, or questions) a second."""
+
+    process: float = 2000.0
+    vantage: float = 1000.0
+    target: float = 50.0
+
+    def __post_init__(self) -> None:
+        if not all(0 < rate < float("inf") for rate in (self.process, self.vantage, self.target)):
+            raise ValueError("a rate must be a number above zero")
+
+
+class Bucket:
+    """A token bucket, kept as the time at which it is full again (the generic cell rate algorithm).
+
+    ``rate`` tokens a second, at most ``burst`` at once. All times are ``time.monotonic`` seconds.
+    """
+
+    __slots__ = ("_full_at", "_interval", "_slack")
+
+    def __init__(self, rate: float, burst: float = 1.0) -> None:
+        self._interval = 1.0 / rate
+        self._slack = (burst - 1.0) / rate
+        self._full_at = 0.0
+
+    def ready_at(self, now: float) -> float:
+        """When the next token is there; ``now`` or before means at once."""
+        return max(now, self._full_at - self._slack)
+
+    def take(self, now: float) -> None:
+        """Take a token, also one that is not there yet (later ones wait longer)."""
+        self._full_at = max(self._full_at, now) + self._interval
+
+    def full(self, now: float) -> bool:
+        """Whether the bucket is as it was when new, so that it need not be kept."""
+        return self._full_at <= now
+
+
+class Pace:
+    """The process's pace: make one, and give it to every session."""
+
+    def __init__(self, rates: Rates | None = None) -> None:
+        self.rates = rates or Rates()
+        # A timer of asyncio is 1 to 2 ms coarse, so a burst of 5 ms' worth keeps the rate reachable.
+        self.process = Bucket(self.rates.process, max(1.0, self.rates.process * 0.005))
+        self._targets: dict[str, Bucket] = {}
+
+    def vantage(self) -> Bucket:
+        """A new bucket for one vantage's engine."""
+        return Bucket(self.rates.vantage, max(1.0, self.rates.vantage * 0.005))
+
+    def target(self, address: str, now: float) -> Bucket:
+        """The bucket of one address, shared by all vantages and probes of this process."""
+        bucket = self._targets.get(address)
+        if bucket is None:
+            if len(self._targets) >= _MAX_TARGETS:
+                self._targets = {key: kept for key, kept in self._targets.items() if not kept.full(now)}
+            bucket = self._targets[address] = Bucket(self.rates.target, max(1.0, self.rates.target * 0.1))
+        return bucket
+
+    async def turn(self, address: str) -> None:
+        """Wait for the turn of one connection or question to ``address``."""
+        now = monotonic()
+        target = self.target(address, now)
+        at = max(self.process.ready_at(now), target.ready_at(now))
+        self.process.take(now)
+        target.take(now)
+        if at > now:
+            await asyncio.sleep(at - now)

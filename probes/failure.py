@@ -1,0 +1,51 @@
+"""How a failed system call becomes the error code of an observation."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from probes.observation import ErrorCode
+
+
+class MeasureError(Exception):
+    """A measurement that cannot be made; ``code`` is what the observation says."""
+
+    def __init__(self, code: ErrorCode, message: str = "") -> None:
+        super().__init__(message or code)
+        self.code = code
+
+
+_CODES: dict[int, ErrorCode] = {
+    errno.ECONNREFUSED: "refused",
+    errno.ENETUNREACH: "unreachable",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETDOWN: "unreachable",
+    errno.EHOSTDOWN: "unreachable",
+    errno.ENODEV: "unreachable",  # the interface that the vantage is bound to went away
+    errno.EPERM: "prohibited",  # this machine's own firewall
+    errno.EACCES: "prohibited",  # ICMP administratively prohibited, or a prohibit route of this machine's
+    errno.ETIMEDOUT: "timeout",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.ECONNABORTED: "reset",
+    errno.EPROTO: "protocol",
+    errno.EAFNOSUPPORT: "unsupported",
+    errno.EADDRNOTAVAIL: "unsupported",
+    errno.EINVAL: "unsupported",
+    errno.ENOPROTOOPT: "unsupported",
+    errno.EMFILE: "unsupported",
+    errno.ENFILE: "unsupported",
+}
+
+
+def error_code(error: BaseException) -> ErrorCode:
+    """The code for an error of a socket; what is not known is ``unreachable``: no answer was possible."""
+    if isinstance(error, MeasureError):
+        return error.code
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, OSError) and error.errno is not None:
+        return _CODES.get(error.errno, "unreachable")
+    return "protocol" if isinstance(error, ValueError) else "unreachable"

@@ -1,0 +1,15 @@
+"""HTTP requests to an address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from probes.observation import HttpObservation
+    from probes.session import Session
+    from probes.target import Settings, Target
+
+
+async def probe(target: Target, session: Session, settings: Settings) -> list[HttpObservation]:
+    """HTTP requests to an address."""
+    raise NotImplementedError

@@ -9,12 +9,15 @@ benchmarking or future use, so that no packet of a world could reach anybody eve
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from probes.document import Document, DocumentError, Fault, Model
+from probes.document import Document, DocumentError, Model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RESERVED = tuple(
     ipaddress.ip_network(prefix)
@@ -114,7 +117,7 @@ class Network(Model):
     asn: Annotated[int, Field(ge=1, le=2**32 - 1)]
     name: str
     prefixes: Annotated[tuple[Prefix, ...], Field(min_length=1)]
-    says: str | None | dict[str, str | None]
+    says: str | dict[str, str | None] | None
     known_as: Literal["anycast", "cdn", "scrubbing"] | None = None  # as lists of such networks have it
 
 
@@ -133,7 +136,7 @@ class Service(Model):
     backend: str | None = None
     backend_tls: bool = True
     redirect: str | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     think_ms: Milliseconds = 0
     slow_errors: bool = False
     tls_max: Literal["1.2", "1.3"] = "1.3"
@@ -208,16 +211,16 @@ class Zone(Model):
 
 
 class Dns(Model):
-    """The world's names. ``resolver`` is the address of a host with a ``dns`` service that vantages ask.
+    r"""The world's names. ``resolver`` is the address of a host with a ``dns`` service that vantages ask.
 
-    ``reverse`` maps addresses to the names in their PTR records, in DNS presentation format (``\\027`` is
+    ``reverse`` maps addresses to the names in their PTR records, in DNS presentation format (``\027`` is
     an escape octet).
     """
 
     resolver: Address
     zones: tuple[Zone, ...] = ()
     names: tuple[Name, ...] = ()
-    reverse: dict[Address, str] = {}
+    reverse: dict[Address, str] = Field(default_factory=dict)
 
 
 class PathHop(Manners):
@@ -279,7 +282,7 @@ class World(Model):
     dns: Dns | None = None
     paths: tuple[Route, ...] = ()
     register_: Annotated[dict[str, Any] | None, Field(alias="register")] = None
-    truth: dict[str, Truth] = {}
+    truth: dict[str, Truth] = Field(default_factory=dict)
 
     @field_validator("date", mode="before")
     @classmethod
@@ -289,61 +292,99 @@ class World(Model):
     @property
     def sites(self) -> dict[str, Vantage | Farm]:
         """Everything that is a network namespace, by id."""
-        return {site.id: site for site in (*self.vantages, *self.farms)}
+        sites: tuple[Vantage | Farm, ...] = (*self.vantages, *self.farms)
+        return {site.id: site for site in sites}
 
 
 def load_world(path: Path) -> World:
     """Read a world; a :class:`DocumentError` names file, line, field and what was meant."""
     document = Document.read(path)
     world = document.validate(World)
-    faults = list(_check(document, world))
+    faults = [document.fault(part, message) for check in _CHECKS for part, message in check(world)]
     if faults:
         raise DocumentError(faults)
     return world
 
 
-def _check(document: Document, world: World) -> list[Fault]:
-    """What one field alone does not show: references that lead nowhere, ids used twice."""
-    faults: list[Fault] = []
+# What one field alone does not show: references that lead nowhere, ids and addresses used twice.
+_Found = Iterator[tuple[tuple[str | int, ...], str]]
 
-    def fault(path: tuple[str | int, ...], message: str) -> None:
-        faults.append(document.fault(path, message))
 
-    seen: set[str] = set(world.places)
-    for kind, sites in (("vantages", world.vantages), ("farms", world.farms)):
-        for index, site in enumerate(sites):
-            if site.id in seen:
-                fault((kind, index, "id"), f"{site.id!r} is taken by another vantage, farm or place")
-            seen.add(site.id)
-            places = [("place", site.place)]
-            if isinstance(site, Vantage) and site.truly_at is not None:
-                places.append(("truly_at", site.truly_at))
-            faults.extend(
-                document.fault((kind, index, field), f"no place {place!r}")
-                for field, place in places
-                if place not in world.places
+def _sites(world: World) -> _Found:
+    seen = set(world.places)
+    for part, site in _located_sites(world):
+        if site.id in seen:
+            yield (*part, "id"), f"{site.id!r} is taken by another vantage, farm or place"
+        seen.add(site.id)
+        if site.place not in world.places:
+            yield (*part, "place"), f"no place {site.place!r}"
+        if isinstance(site, Vantage) and site.truly_at is not None and site.truly_at not in world.places:
+            yield (*part, "truly_at"), f"no place {site.truly_at!r}"
+
+
+def _addresses(world: World) -> _Found:
+    """One address at several farms is anycast; anywhere else twice is a mistake."""
+    owners: dict[str, str] = {}
+    for part, site in _located_sites(world):
+        own: set[str] = set()
+        for field, address in _site_addresses(site):
+            other = owners.setdefault(address, site.id)
+            shared = other != site.id and (
+                isinstance(site, Vantage) or isinstance(world.sites[other], Vantage)
             )
+            if address in own or shared:
+                yield (*part, *field), f"{address} is already at {other!r}"
+            own.add(address)
+
+
+def _says(world: World) -> _Found:
     databases = {database.id for database in world.databases}
     for index, network in enumerate(world.networks):
         says = network.says if isinstance(network.says, dict) else {"all": network.says}
         for key, value in says.items():
             if key not in databases | {"all"}:
-                fault(("networks", index, "says", key), f"no database {key!r}")
+                yield ("networks", index, "says", key), f"no database {key!r}"
             if value is not None and value not in world.places and not (len(value) == 2 and value.isupper()):
-                fault(("networks", index, "says"), f"{value!r} is neither a country nor a place")
+                yield ("networks", index, "says"), f"{value!r} is neither a country nor a place"
+
+
+def _paths(world: World) -> _Found:
+    ends = {"*", *world.places, *world.sites}
     for index, path in enumerate(world.paths):
         for field, end in (("start", path.start), ("end", path.end)):
-            if end != "*" and end not in seen:
-                fault(("paths", index, field), f"no vantage, farm or place {end!r}")
+            if end not in ends:
+                yield ("paths", index, field), f"no vantage, farm or place {end!r}"
         for position, via in enumerate(path.via):
             if via not in world.places:
-                fault(("paths", index, "via", position), f"no place {via!r}")
+                yield ("paths", index, "via", position), f"no place {via!r}"
         for position, hop in enumerate(path.hops or ()):
             if hop.place is not None and hop.place not in world.places:
-                fault(("paths", index, "hops", position, "place"), f"no place {hop.place!r}")
+                yield ("paths", index, "hops", position, "place"), f"no place {hop.place!r}"
+
+
+def _askers(world: World) -> _Found:
     vantages = {vantage.id for vantage in world.vantages}
     for index, name in enumerate(world.dns.names if world.dns else ()):
         for position, answer in enumerate(name.answers):
             if unknown := set(answer.to or ()) - vantages:
-                fault(("dns", "names", index, "answers", position, "to"), f"no vantage {min(unknown)!r}")
-    return faults
+                yield ("dns", "names", index, "answers", position, "to"), f"no vantage {min(unknown)!r}"
+
+
+def _located_sites(world: World) -> Iterator[tuple[tuple[str, int], Vantage | Farm]]:
+    for index, vantage in enumerate(world.vantages):
+        yield ("vantages", index), vantage
+    for index, farm in enumerate(world.farms):
+        yield ("farms", index), farm
+
+
+def _site_addresses(site: Vantage | Farm) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(site, Vantage):
+        for index, address in enumerate(site.addresses):
+            yield ("addresses", index), address
+        return
+    for position, host in enumerate(site.hosts):
+        for index, address in enumerate(host.addresses):
+            yield ("hosts", position, "addresses", index), address
+
+
+_CHECKS: tuple[Callable[[World], _Found], ...] = (_sites, _addresses, _says, _paths, _askers)

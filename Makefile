@@ -1,0 +1,66 @@
+# Everything is set up by the target that needs it, and every target is safe to run again.
+#   make demo   the main job on the embedded simulated Internet
+#   make test   all tests
+#   make lint   types and style
+#   make lock   resolve the dependencies anew
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format lock schema clean tools
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command -v $$p && break ; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# Debian packages that tests run over the simulated Internet, and the command each brings.
+TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sarhad needs Python 3.11 or newer" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || config/install-packages python3-venv
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@echo "Installing the locked dependencies into $(VENV)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/run.stamp
+	@$(BIN)/sarhad demo
+
+tools:
+	@missing=(); for pair in $(TOOLS); do \
+		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); \
+	done; \
+	if [ "$${#missing[@]}" -gt 0 ]; then \
+		config/install-packages "$${missing[@]}" || echo "Going on without them: the tests that need them are skipped." >&2; \
+	fi
+
+test: $(VENV)/dev.stamp tools
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/dev.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+schema: $(VENV)/run.stamp
+	@for name in run observation register; do $(BIN)/sarhad schema $$name > config/schema/$$name.schema.json; done
+
+# One resolution for all supported versions of Python; the development set constrains the other.
+lock: $(VENV)/dev.stamp
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile -q pyproject.toml --group dev --group build --universal --python-version 3.11 --generate-hashes --no-header $(LOCK) -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements.lock
+
+clean:
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

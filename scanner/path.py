@@ -1,0 +1,144 @@
+"""The path: whether packets from home to an endpoint stay at home on their way.
+
+Looks at the traces from vantages at home. A hop is placed by physics first (the round-trip times of every
+vantage that saw its address), then by what the families of sources say, as far as physics allows it.
+Special-purpose and squatted addresses place nowhere. A silent hop is unknown and is not counted either way.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from geodata.territory import Disk
+from probes.observation import TraceObservation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from geodata.claim import Claim
+    from geodata.territory import Territory
+    from probes.observation import Observation
+    from probes.vantages.vantage import Vantage
+    from scanner.policy import Thresholds
+    from scanner.verdict import PathVerdict
+
+HopPlace = Literal["home", "abroad", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedHop:
+    """Where a hop's address is, and why in a few words."""
+
+    place: HopPlace
+    why: str
+    countries: tuple[str, ...] = ()
+
+
+def hop_minima(observations: Iterable[Observation]) -> dict[str, dict[str, float]]:
+    """The least RTT of each hop address by vantage, over all traces of a run."""
+    minima: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for observation in observations:
+        if not isinstance(observation, TraceObservation) or observation.result is None:
+            continue
+        for hop in observation.result.hops:
+            for reply in hop.replies:
+                if reply.rtt_ms is not None and reply.rtt_ms > 0:
+                    known = minima[reply.address].get(observation.vantage, reply.rtt_ms)
+                    minima[reply.address][observation.vantage] = min(known, reply.rtt_ms)
+    return dict(minima)
+
+
+def place_hop(
+    minima: Mapping[str, float],
+    claims: Sequence[Claim],
+    special: str | None,
+    vantages: Mapping[str, Vantage],
+    territory: Territory,
+    thresholds: Thresholds,
+) -> PlacedHop:
+    """Where one hop is, from its least RTT by vantage and the claims of its address."""
+    if special is not None:
+        return PlacedHop("unknown", f"special-purpose address ({special})")
+    disks = [
+        Disk(
+            vantages[name].latitude,
+            vantages[name].longitude,
+            rtt_ms * thresholds.speed_km_per_ms_rtt + vantages[name].location_error_km,
+        )
+        for name, rtt_ms in sorted(minima.items())
+        if name in vantages
+    ]
+    feasible = territory.assess(disks)
+    if disks and feasible.consistent:
+        if feasible.home and not feasible.foreign:
+            return PlacedHop("home", "proved by its round-trip times", feasible.countries)
+        if feasible.foreign and not feasible.home:
+            return PlacedHop("abroad", "proved by its round-trip times", feasible.countries)
+    votes: defaultdict[str, set[str]] = defaultdict(set)
+    for claim in claims:
+        allowed = not disks or not feasible.consistent or claim.country in feasible.countries
+        if claim.country is not None and claim.meaning in {"server", "registrant", "origin"} and allowed:
+            votes[claim.family].add(claim.country)
+    countries = tuple(sorted({country for said in votes.values() for country in said}))
+    if len(votes) < 2:
+        return PlacedHop("unknown", "fewer than two sources place it", countries)
+    if territory.country not in countries:
+        return PlacedHop("abroad", f"{len(votes)} sources say {', '.join(countries)}", countries)
+    if countries == (territory.country,):
+        return PlacedHop("home", f"{len(votes)} sources say {territory.country}", countries)
+    return PlacedHop("unknown", f"sources disagree ({', '.join(countries)})", countries)
+
+
+def judge_path(
+    observations: Iterable[Observation],
+    hops: Mapping[str, PlacedHop],
+    vantages: Mapping[str, Vantage],
+    territory: Territory,
+) -> tuple[PathVerdict, str, tuple[str, ...]]:
+    """``domestic``, ``leaves`` or ``unknown``, with a sentence and the ids of the traces that show it."""
+    traces = sorted(
+        (
+            one
+            for one in observations
+            if isinstance(one, TraceObservation)
+            and one.result is not None
+            and one.vantage in vantages
+            and territory.contains(vantages[one.vantage].latitude, vantages[one.vantage].longitude)
+        ),
+        key=lambda one: one.id,
+    )
+    domestic: list[TraceObservation] = []
+    leaving: list[tuple[TraceObservation, str]] = []
+    for trace in traces:
+        if trace.result is None:
+            continue
+        on_way = [
+            reply.address
+            for hop in trace.result.hops
+            for reply in hop.replies
+            if reply.address != trace.address
+        ]
+        abroad = [address for address in on_way if hops[address].place == "abroad"]
+        if abroad:
+            leaving.append((trace, abroad[0]))
+        elif trace.result.reached and all(hops[address].place == "home" for address in on_way):
+            domestic.append(trace)
+    if leaving:
+        trace, address = leaving[0]
+        place = hops[address]
+        where = f" ({', '.join(place.countries[:4])})" if place.countries else ""
+        city = vantages[trace.vantage].city or trace.vantage
+        return (
+            "leaves",
+            f"From {city} to {trace.address} the way goes over {address}, abroad{where}: {place.why}.",
+            tuple(one.id for one, _ in leaving),
+        )
+    if traces and len(domestic) == len(traces):
+        return (
+            "domestic",
+            f"Every hop that answered is at home, in {len(traces)} traces.",
+            tuple(one.id for one in domestic),
+        )
+    return "unknown", "Not every hop that answered could be placed." if traces else "No trace from home.", ()

@@ -1,0 +1,136 @@
+"""The verdict: where an address and an endpoint are, how sure that is, and why.
+
+Pure functions of observations, claims, territory and thresholds, without I/O: the same run judged again
+gives the same bytes. The rules themselves are in :mod:`scanner.rules`, the path's in :mod:`scanner.path`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Location = Literal["inside", "outside", "edge", "conflicting", "undetermined", "unreachable"]
+Assurance = Literal["proved", "bounded", "corroborated", "claimed"]
+PathVerdict = Literal["domestic", "leaves", "unknown"]
+
+LOCATIONS: tuple[Location, ...] = (
+    "inside",
+    "outside",
+    "edge",
+    "conflicting",
+    "undetermined",
+    "unreachable",
+)
+ASSURANCES: tuple[Assurance, ...] = ("proved", "bounded", "corroborated", "claimed")
+
+# An endpoint takes the worst of its addresses. One that does not answer leaves the endpoint undetermined
+# when others are inside: what is not known is neither abroad nor at home.
+_BADNESS: dict[Location, int] = {
+    "outside": 5,
+    "edge": 4,
+    "conflicting": 3,
+    "undetermined": 2,
+    "unreachable": 1,
+    "inside": 0,
+}
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim that the constraints rule out (rule ``impossible-claim``), and why, in a sentence."""
+
+    source: str
+    family: str
+    country: str
+    reason: str
+
+
+class AddressVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Our judgement of one address.
+
+    ``assurance`` is ``null`` where the location is no statement of a place. ``countries`` are those that
+    are left: feasible by physics, or claimed. ``evidence`` holds ids of observations, ``thresholds`` the
+    values that the rule compared with.
+    """
+
+    address: str
+    location: Location
+    assurance: Assurance | None = None
+    rule: str
+    reason: str
+    evidence: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    rtts_ms: dict[str, float] = {}
+    set_aside: tuple[SetAside, ...] = ()
+    thresholds: dict[str, float] = {}
+
+
+class EndpointVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Our judgement of one endpoint: the worst of its addresses, over all vantages and families."""
+
+    endpoint: str
+    location: Location
+    assurance: Assurance | None = None
+    rule: str
+    reason: str
+    evidence: tuple[str, ...] = ()
+    path: PathVerdict = "unknown"
+    path_reason: str = ""
+    path_evidence: tuple[str, ...] = ()
+    addresses: tuple[AddressVerdict, ...] = ()
+
+
+def combine(
+    endpoint: str,
+    addresses: Sequence[AddressVerdict],
+    path: tuple[PathVerdict, str, tuple[str, ...]],
+    resolution: tuple[str, tuple[str, ...]],
+) -> EndpointVerdict:
+    """The endpoint's verdict from those of its addresses.
+
+    ``resolution`` says, in a sentence and by evidence ids, what became of its name; it is the reason where
+    there is no address to judge.
+    """
+    kind, why, path_evidence = path
+    if not addresses:
+        reason, evidence = resolution
+        return EndpointVerdict(
+            endpoint=endpoint,
+            location="unreachable",
+            rule="no-address",
+            reason=reason,
+            evidence=evidence,
+            path=kind,
+            path_reason=why,
+            path_evidence=path_evidence,
+        )
+    ordered = sorted(addresses, key=lambda one: (-_BADNESS[one.location], -_weakness(one), one.address))
+    worst = ordered[0]
+    location, reason = worst.location, worst.reason
+    if len(addresses) > 1:
+        same = sum(one.location == worst.location for one in addresses)
+        if location == "unreachable" and same < len(addresses):
+            location = "undetermined"
+        share = "all" if same == len(addresses) else f"{same} of"
+        reason = f"{worst.address} ({share} {len(addresses)} addresses): {reason}"
+    return EndpointVerdict(
+        endpoint=endpoint,
+        location=location,
+        assurance=worst.assurance,
+        rule=worst.rule,
+        reason=reason,
+        evidence=worst.evidence,
+        path=kind,
+        path_reason=why,
+        path_evidence=path_evidence,
+        addresses=tuple(sorted(addresses, key=lambda one: one.address)),
+    )
+
+
+def _weakness(one: AddressVerdict) -> int:
+    """For an endpoint inside, its weakest address counts; for one outside, the strongest proof of it."""
+    rank = ASSURANCES.index(one.assurance) if one.assurance else len(ASSURANCES)
+    return rank if one.location == "inside" else -rank

@@ -1,0 +1,387 @@
+"""The router of a simulated Internet: every hop of every path, as arithmetic on packets.
+
+:class:`Router` is the core without I/O: packets and the time go in, a queue of what is due when comes out.
+:func:`forward` is the loop around it over the TUN devices of all sites.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import ipaddress
+import os
+import random
+import select
+import time
+import zlib
+from typing import TYPE_CHECKING
+
+from probes.simnet import packets
+from probes.simnet.topology import Return, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from probes.simnet.packets import Layers
+    from probes.simnet.topology import Family, Hop, Path, Topology
+    from probes.simnet.world import Host
+
+_MTU = 2048  # octets read at once; the devices' MTU is 1500
+_BATCH = 32  # packets read from one device before others have a turn
+_QUEUE = 200_000  # packets on their way at most; what comes then is dropped, as full routers do
+_SESSIONS = 100_000  # flows remembered for hosts behind a filter
+_SPIN_NS = 60_000  # how long before its time a wait ends, the rest is polled: sleeping is not more exact
+_IDLE_SECONDS = 1.0
+_MILLISECOND = 1_000_000  # in nanoseconds
+_NOWHERE = 255  # more routers than any TTL
+
+
+class _Luck:
+    """What may happen to one packet: loss and jitter, from the world's seed."""
+
+    __slots__ = ("jitter_ns", "loss", "random", "share")
+
+    def __init__(self, trouble: Trouble, source: random.Random, *, applies: bool = True) -> None:
+        self.loss = trouble.loss if applies else 0.0
+        self.jitter_ns = trouble.jitter_ms * _MILLISECOND if applies else 0.0
+        self.share = trouble.jitter_share
+        self.random = source.random
+
+    def __bool__(self) -> bool:
+        return self.loss > 0 or self.jitter_ns > 0
+
+    def draw(self) -> int:
+        """Nanoseconds of jitter, uniform between nothing and the most, or -1 for a lost packet."""
+        if self.loss and self.random() < self.loss:
+            return -1
+        if self.jitter_ns and self.random() < self.share:
+            return int(self.random() * self.jitter_ns)
+        return 0
+
+
+class _Bucket:
+    """A token bucket: ``rate`` answers a second, as many at once (at least one)."""
+
+    __slots__ = ("last", "most", "rate", "tokens")
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate / 1e9
+        self.most = self.tokens = max(1.0, rate)
+        self.last = 0
+
+    def take(self, now: int) -> bool:
+        self.tokens = min(self.most, self.tokens + (now - self.last) * self.rate)
+        self.last = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class _Hop:
+    """What one hop does with packets that end there."""
+
+    __slots__ = ("addresses", "back", "buckets", "delay_ns", "extension", "forth", "mute", "salt", "ttl")
+
+    def __init__(
+        self, hop: Hop, forth: _Luck, back: _Luck, way_back: Return, buckets: list[_Bucket | None], salt: int
+    ) -> None:
+        self.addresses = [ipaddress.ip_address(address).packed for address in hop.addresses]
+        self.forth = forth
+        self.back = back
+        self.delay_ns = int((hop.delay_ms + way_back.delay_ms) * _MILLISECOND)
+        self.ttl = max(1, 255 - way_back.hops)
+        self.mute = hop.silent or not hop.addresses or way_back.lost or way_back.trouble.filter_icmp
+        self.extension = packets.mpls_extension(hop.mpls)
+        self.buckets = buckets
+        self.salt = salt
+
+    def choose(self, flow: bytes) -> int:
+        """The equal router that a flow takes: hash threshold (RFC 2992)."""
+        if len(self.addresses) == 1:
+            return 0
+        mixed = (zlib.crc32(flow) ^ self.salt) * 0x9E3779B1 & 0xFFFFFFFF  # CRCs alone correlate between hops
+        mixed = (mixed ^ mixed >> 15) * 0x85EBCA77 & 0xFFFFFFFF
+        return mixed * len(self.addresses) >> 32
+
+
+class _Plan:
+    """Everything about packets from one site to one address, worked out at the first of them."""
+
+    __slots__ = (
+        "black_hole",
+        "delay_ns",
+        "filter_icmp",
+        "here",
+        "hops",
+        "host",
+        "luck",
+        "out",
+        "plain",
+        "routers",
+        "unreachable",
+    )
+
+    def __init__(self) -> None:
+        self.hops: list[_Hop] = []
+        self.routers = _NOWHERE  # that decrement the TTL before delivery
+        self.out = -1  # the site that is delivered to, -1 nobody
+        self.delay_ns = 0
+        self.luck: _Luck | None = None
+        self.black_hole = _NOWHERE
+        self.filter_icmp = False
+        self.host: Host | None = None  # set if it is behind a filter
+        self.here: _Hop | None = None  # the router itself is addressed, or answers for what has no route
+        self.unreachable = False
+        self.plain = False  # nothing but a delay
+
+
+class Router:
+    """The routers of a world between ``sites`` (their ids; packets name them by index)."""
+
+    def __init__(self, topology: Topology, sites: Sequence[str]) -> None:
+        self.topology = topology
+        self.sites = list(sites)
+        self.queue: list[tuple[int, int, int, bytes | bytearray]] = []  # due (ns), number, site, packet
+        self._index = {site: index for index, site in enumerate(self.sites)}
+        self._random = random.Random(topology.world.seed)  # noqa: S311 a simulation is to be repeatable
+        self._plans: list[dict[bytes, _Plan]] = [{} for _ in self.sites]
+        self._own = [_addresses(topology, site) for site in self.sites]
+        self._buckets: dict[str, _Bucket] = {}
+        self._sessions: dict[tuple[bytes, bytes, int, bytes], None] = {}
+        self._guarded = {
+            ipaddress.ip_address(address).packed
+            for address, farms in topology.hosts.items()
+            if any(host.allow is not None for host in farms.values())
+        }
+        self._number = 0
+
+    def receive(self, site: int, packet: bytes, now: int) -> None:
+        """Take a packet that ``site`` sent at ``now`` (nanoseconds) and queue what comes of it."""
+        whole = packets.whole(packet)
+        if whole is None:
+            return
+        packet = whole
+        if packet[0] >> 4 == 4:
+            source, destination, ttl = packet[12:16], packet[16:20], packet[8]
+        else:
+            source, destination, ttl = packet[8:24], packet[24:40], packet[7]
+        if source not in self._own[site]:
+            return  # BCP 38: nobody sends from what is not his; so do neighbour and router discovery end here
+        plan = self._plans[site].get(destination)
+        if plan is None:
+            plan = self._plan(site, destination)
+        if ttl > plan.routers and plan.plain and source not in self._guarded:
+            self._push(now + plan.delay_ns, plan.out, packets.aged(packet, plan.routers))
+        else:
+            self._slowly(plan, packet, source, ttl, site, now)
+
+    def _push(self, due: int, site: int, packet: bytes | bytearray) -> None:
+        if len(self.queue) < _QUEUE:
+            self._number += 1
+            heapq.heappush(self.queue, (due, self._number, site, packet))
+
+    def _slowly(self, plan: _Plan, packet: bytes, source: bytes, ttl: int, site: int, now: int) -> None:
+        found = packets.layers(packet)
+        if plan.filter_icmp and found.protocol in {packets.ICMP, packets.ICMPV6}:
+            return
+        if source in self._guarded:
+            self._remember(packet, found)
+        reach = max(1, ttl)
+        if reach <= plan.routers:
+            if reach <= min(len(plan.hops), plan.black_hole):
+                kind = (11, 0) if packet[0] >> 4 == 4 else (3, 0)  # time exceeded in transit
+                self._answer(plan.hops[reach - 1], packet, found, kind, site, now)
+        elif plan.here is not None:
+            self._local(plan, plan.here, packet, found, site, now)
+        elif plan.out >= 0 and plan.black_hole >= plan.routers:
+            if plan.host is not None and not self._allowed(plan.host, packet, found):
+                return
+            late = plan.luck.draw() if plan.luck is not None else 0
+            if late >= 0:
+                self._push(now + plan.delay_ns + late, plan.out, packets.aged(packet, plan.routers))
+
+    def _local(self, plan: _Plan, hop: _Hop, packet: bytes, found: Layers, site: int, now: int) -> None:
+        """A packet for a router itself, or for an address to which it knows no route."""
+        version4 = packet[0] >> 4 == 4
+        if plan.unreachable:
+            self._answer(hop, packet, found, (3, 0) if version4 else (1, 0), site, now)
+        elif found.protocol == packets.UDP:
+            self._answer(hop, packet, found, (3, 3) if version4 else (1, 4), site, now)
+        elif (reply := packets.echo_reply(packet, found, hop.ttl)) is not None:
+            self._send(hop, 0, reply, site, now)
+
+    def _answer(
+        self, hop: _Hop, packet: bytes, found: Layers, kind: tuple[int, int], site: int, now: int
+    ) -> None:
+        version4 = packet[0] >> 4 == 4
+        later_fragment = version4 and int.from_bytes(packet[6:8], "big") & 0x1FFF
+        if hop.mute or later_fragment or packets.is_icmp_error(packet, found):
+            return
+        choice = hop.choose(packets.flow(packet, found))
+        quoted = packets.expired(packet)
+        reply = packets.error(quoted, hop.addresses[choice], kind, hop.ttl, hop.extension)
+        self._send(hop, choice, reply, site, now)
+
+    def _send(self, hop: _Hop, choice: int, reply: bytes, site: int, now: int) -> None:
+        if hop.mute:
+            return
+        forth, back = hop.forth.draw(), hop.back.draw()
+        if forth < 0 or back < 0:
+            return
+        bucket = hop.buckets[choice]
+        if bucket is None or bucket.take(now):
+            self._push(now + hop.delay_ns + forth + back, site, reply)
+
+    def _allowed(self, host: Host, packet: bytes, found: Layers) -> bool:
+        """Whether the filter before a host lets a packet in, as itself or as an answer to the host's own."""
+        if not found.offset:
+            return True  # a later fragment is of no use without its first
+        icmp = found.protocol in {packets.ICMP, packets.ICMPV6}
+        if icmp:
+            if packets.is_icmp_error(packet, found):
+                return True  # it answers something that the host sent, and nothing answers it
+            rule = "icmp"
+        else:
+            port = int.from_bytes(packet[found.offset + 2 : found.offset + 4], "big")
+            rule = f"{'tcp' if found.protocol == packets.TCP else 'udp'}/{port}"
+            if found.protocol not in {packets.TCP, packets.UDP}:
+                return False
+        return rule in (host.allow or ()) or self._session(packet, found, answer=True) in self._sessions
+
+    def _remember(self, packet: bytes, found: Layers) -> None:
+        if not found.offset:
+            return
+        if len(self._sessions) >= _SESSIONS:
+            self._sessions.clear()
+        self._sessions[self._session(packet, found, answer=False)] = None
+
+    @staticmethod
+    def _session(packet: bytes, found: Layers, *, answer: bool) -> tuple[bytes, bytes, int, bytes]:
+        if packet[0] >> 4 == 4:
+            source, destination = packet[12:16], packet[16:20]
+        else:
+            source, destination = packet[8:24], packet[24:40]
+        at = found.offset
+        if found.protocol in {packets.ICMP, packets.ICMPV6}:
+            ends = packet[at + 4 : at + 6]  # the identifier
+        else:
+            ends = packet[at : at + 4]
+            ends = ends[2:] + ends[:2] if answer else ends
+        pair = (destination, source) if answer else (source, destination)
+        return *pair, found.protocol, ends
+
+    def _plan(self, site: int, destination: bytes) -> _Plan:
+        plan = self._worked_out(self.sites[site], ipaddress.ip_address(destination))
+        plans = self._plans[site]
+        if len(plans) >= _SESSIONS:
+            plans.clear()  # a scan of a whole address space must not fill the memory
+        plans[destination] = plan
+        return plan
+
+    def _worked_out(self, asker: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> _Plan:
+        plan = _Plan()
+        if (
+            address.is_multicast
+            or address.is_link_local
+            or address == ipaddress.ip_address("255.255.255.255")
+        ):
+            return plan
+        text = str(address)
+        family: Family = 4 if address.version == 4 else 6
+        nearest = self.topology.nearest(asker, text)
+        if nearest is not None and nearest != asker:
+            self._towards_site(plan, self.topology.path(asker, nearest, family), text, family)
+        elif (router := self.topology.router(asker, text)) is not None:
+            self._towards_router(plan, *router, family)
+        else:
+            hop = self.topology.core(self.topology.place_of[asker], family)
+            plan.hops = [self._hop(hop, None, 1, family)]
+            plan.routers = 1
+            if not self.topology.announced(text):
+                plan.here, plan.unreachable, plan.routers = plan.hops[0], True, 0
+        return plan
+
+    def _towards_site(self, plan: _Plan, path: Path, address: str, family: Family) -> None:
+        plan.hops = [self._hop(hop, path, position, family) for position, hop in enumerate(path.hops, 1)]
+        plan.routers = len(plan.hops)
+        plan.delay_ns = int(path.delay_ms * _MILLISECOND)
+        plan.luck = _Luck(path.trouble, self._random) or None
+        plan.black_hole = _NOWHERE if path.black_hole is None else path.black_hole
+        plan.filter_icmp = path.trouble.filter_icmp
+        host = self.topology.hosts.get(address, {}).get(path.end)
+        if host is not None and host.allow is not None:
+            plan.host = host
+        if host is None or not host.dead:
+            plan.out = self._index[path.end]
+        plan.plain = (
+            plan.out >= 0
+            and plan.luck is None
+            and path.black_hole is None
+            and not plan.filter_icmp
+            and plan.host is None
+        )
+
+    def _towards_router(self, plan: _Plan, path: Path, position: int, family: Family) -> None:
+        self._towards_site(plan, path, "", family)
+        plan.plain, plan.out, plan.host = False, -1, None
+        plan.here = plan.hops[position - 1]
+        plan.hops = plan.hops[: position - 1]
+        plan.routers = position - 1
+        if path.black_hole is not None and path.black_hole < position:
+            plan.here = None
+
+    def _hop(self, hop: Hop, path: Path | None, position: int, family: Family) -> _Hop:
+        way_back = Return(hop.delay_ms, 0) if path is None else self.topology.way_back(path, position, family)
+        crossed = path is not None and position > path.troubled_step
+        forth = _Luck(path.trouble if path is not None else Trouble(), self._random, applies=crossed)
+        back = _Luck(way_back.trouble, self._random)
+        salt = zlib.crc32(" ".join(hop.addresses).encode(), self.topology.world.seed & 0xFFFFFFFF)
+        buckets = [self._bucket(address, hop.rate_limit) for address in hop.addresses]
+        return _Hop(hop, forth, back, way_back, buckets, salt)
+
+    def _bucket(self, address: str, rate: float | None) -> _Bucket | None:
+        if rate is None:
+            return None
+        return self._buckets.setdefault(address, _Bucket(rate))
+
+
+def _addresses(topology: Topology, site: str) -> frozenset[bytes]:
+    found = {address for address, vantage in topology.vantages.items() if vantage == site}
+    found |= {address for address, farms in topology.hosts.items() if site in farms}
+    return frozenset(ipaddress.ip_address(address).packed for address in found)
+
+
+def forward(router: Router, devices: Sequence[int]) -> None:
+    """Carry packets between ``devices`` (TUN descriptors, in the order of the router's sites) for ever."""
+    site_of = {descriptor: index for index, descriptor in enumerate(devices)}
+    waiting = select.epoll()
+    for descriptor in devices:
+        os.set_blocking(descriptor, False)
+        waiting.register(descriptor, select.EPOLLIN)
+    queue, clock, pop = router.queue, time.monotonic_ns, heapq.heappop
+    while True:
+        now = clock()
+        while queue and queue[0][0] <= now:
+            _, _, site, packet = pop(queue)
+            with contextlib.suppress(OSError):  # the device is going down, or its site has no such family
+                os.write(devices[site], packet)
+        events = waiting.poll(0)
+        if not events:
+            _sleep(waiting, queue[0][0] - clock() if queue else None)
+        for descriptor, _ in events:
+            site = site_of[descriptor]
+            for _ in range(_BATCH):
+                try:
+                    packet = os.read(descriptor, _MTU)
+                except OSError:  # nothing more for now
+                    break
+                router.receive(site, packet, clock())
+
+
+def _sleep(waiting: select.epoll, nanoseconds: int | None) -> None:
+    """Until a packet comes or shortly before the time; epoll itself counts milliseconds, select smaller."""
+    if nanoseconds is None:
+        select.select([waiting], [], [], _IDLE_SECONDS)
+    elif nanoseconds > _SPIN_NS:
+        select.select([waiting], [], [], min(_IDLE_SECONDS, (nanoseconds - _SPIN_NS) / 1e9))

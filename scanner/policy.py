@@ -1,56 +1,380 @@
 """The policy: what a verdict means for the class of data that an endpoint serves.
 
-Pure functions and the model of ``policy.yaml``. An observation that something is abroad is not yet a
-violation: that follows of the declared class and deployment model, the provider's accreditation and the
-waivers, by controls that each cite their clause of the Pakistan Cloud First Policy.
+Pure functions, and the model of ``policy.yaml``. That something is abroad is not yet a violation: this
+follows from the declared class and deployment model, the provider's accreditation and the waivers, by
+controls that each cite their clause of the Pakistan Cloud First Policy.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import ipaddress
+from importlib.resources import files
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from probes.document import Model
+from probes.document import Document, Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
+    from pathlib import Path
+
+    from scanner.register import Endpoint, Register
+    from scanner.verdict import EndpointVerdict
 
 FindingStatus = Literal["compliant", "violation", "waived", "not_applicable", "indeterminate"]
 Severity = Literal["informational", "low", "medium", "high", "critical"]
-Positive = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+SEVERITIES: Final[tuple[Severity, ...]] = ("informational", "low", "medium", "high", "critical")
+ControlId = Literal["PCFP-RES-1", "PCFP-RES-2", "PCFP-RES-4", "PCFP-REG-1", "PCFP-REG-2", "PCFP-REG-3"]
+CONTROLS: Final[tuple[ControlId, ...]] = (
+    "PCFP-RES-1",  # location
+    "PCFP-RES-2",  # edges
+    "PCFP-RES-4",  # path
+    "PCFP-REG-1",  # accreditation
+    "PCFP-REG-2",  # declared addresses
+    "PCFP-REG-3",  # waivers
+)
+# Strongest first, as verdicts have them; a verdict without one is weaker than all.
+_ASSURANCES: Final = ("proved", "bounded", "corroborated", "claimed")
+_PENDING: Final = frozenset({"applied", "screening", "audit"})
+_Kilometres = Annotated[float, Field(ge=0, le=20_038, allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
 class Thresholds(Model):
     """The numbers that the rules of the verdict compare with; each rule that used one says so."""
 
     # Light in fibre covers 200 km per millisecond one way, hence 100 km per millisecond of round trip
-    # (refractive index of silica about 1.47; Gueye et al. 2006 use the same bound).
-    speed_km_per_ms_rtt: Positive = 100.0
+    # (refractive index of silica about 1.47; the bound of Gueye et al. 2006). A larger value is safer, a
+    # smaller one could prove what is not so.
+    speed_km_per_ms_rtt: Annotated[float, Field(ge=100, le=150, allow_inf_nan=False)] = 100.0
     # Relative error of great-circle distances on a sphere against the WGS 84 ellipsoid, at most.
-    sphere_margin: Annotated[float, Field(ge=0, le=0.1, allow_inf_nan=False)] = 0.0056
+    sphere_margin: Annotated[float, Field(ge=0.0056, le=0.1, allow_inf_nan=False)] = 0.0056
     # An application that answers this much later than the transport, at best, is not where the transport is.
-    relay_excess_ms: Positive = 10.0
-    tls_excess_ms: Positive = 10.0
+    relay_excess_ms: _Positive = 10.0
+    tls_excess_ms: _Positive = 10.0
     relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 3
     # ``bounded``: no foreign city of so many people is feasible.
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
-    # Claims that it is at home are not believed where even the nearest vantage waited longer than this.
-    unsupported_rtt_ms: Positive = 40.0
-    # A claim's data older than this is stale.
+    # Claims of home are not believed where even the nearest vantage waited longer than this.
+    unsupported_rtt_ms: _Positive = 40.0
+    # A source's data older than this is stale.
     stale_days: Annotated[int, Field(ge=1, le=3650)] = 90
     # By how much a vantage's own round trips may seem to contradict its declared place.
-    vantage_honesty_slack_km: Annotated[float, Field(ge=0, le=20_038, allow_inf_nan=False)] = 50.0
-    # A vantage whose location is known less exactly than this proves nothing of a border.
-    max_location_error_km: Annotated[float, Field(ge=0, le=20_038, allow_inf_nan=False)] = 100.0
+    vantage_honesty_slack_km: _Kilometres = 50.0
+    # A vantage whose place is known less exactly than this proves nothing of a border.
+    max_location_error_km: _Kilometres = 100.0
+
+
+class ClassRule(Model):
+    """What one class of data asks for; ``least_assurance`` belongs to ``location: inside``."""
+
+    location: Literal["inside", "any"]
+    least_assurance: Literal["proved", "bounded", "corroborated", "claimed"] = "claimed"
+    accreditation: Literal["registered", "accredited"]
+    severity: Severity
+    edge_severity: Severity
+
+
+class Classes(Model):
+    """A rule for every class: none is without one."""
+
+    open: ClassRule
+    public: ClassRule
+    restricted: ClassRule
+    confidential: ClassRule
+    secret: ClassRule
+
+
+class DeploymentRule(Model):
+    """What a deployment model asks for, whatever the class."""
+
+    location: Literal["inside", "any"] = "any"
+
+
+class Deployments(Model):
+    """A rule for every deployment model; the government cloud is at home."""
+
+    public: DeploymentRule = DeploymentRule()
+    government: DeploymentRule = DeploymentRule(location="inside")
+    private: DeploymentRule = DeploymentRule()
+    hybrid: DeploymentRule = DeploymentRule()
+
+
+class Control(Model):
+    """One control: what is held, the clause that it follows from, and whether a waiver can lift it."""
+
+    title: Annotated[str, Field(min_length=1)]
+    clause: Annotated[str, Field(min_length=1)]
+    waivable: bool = False
+
+
+class Fail(Model):
+    """When a scan fails (see ``policy.yaml``)."""
+
+    severity: Severity = "low"
+    indeterminate_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.5
+
+
+class Policy(Model):
+    """A policy: ``policy.yaml``."""
+
+    version: Literal[1]
+    name: Annotated[str, Field(min_length=1)]
+    classes: Classes
+    deployments: Deployments = Deployments()
+    controls: dict[ControlId, Control]
+    fail: Fail = Fail()
+    thresholds: Thresholds = Thresholds()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if missing := [id_ for id_ in CONTROLS if id_ not in self.controls]:
+            raise ValueError(f"has no {' and no '.join(missing)} under controls")
+        return self
+
+    def rule(self, endpoint: Endpoint) -> ClassRule:
+        """The rule for an endpoint: its class's, and at least as strict as its deployment model's."""
+        rule: ClassRule = getattr(self.classes, endpoint.data_class)
+        deployment: DeploymentRule = getattr(self.deployments, endpoint.deployment)
+        if deployment.location == "inside" and rule.location == "any":
+            return rule.model_copy(update={"location": "inside"})
+        return rule
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict held against one control. ``waiver`` refers to the waiver that was looked at, if any."""
+    """A verdict held against one control.
+
+    ``severity`` is what is at stake where the status is ``violation``, ``waived`` or ``indeterminate``, and
+    ``informational`` otherwise. ``waiver`` refers to the waiver that was looked at, if there is one.
+    """
 
     endpoint: str
-    control: str
+    control: ControlId
     clause: str
     status: FindingStatus
     severity: Severity
     data_class: str
     reason: str
     waiver: str | None = None
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """The policy in a file, or the one that is shipped; a ``DocumentError`` lists all that is wrong."""
+    if path is None:
+        shipped = files("scanner").joinpath("data", "policy.yaml")
+        return Document.parse(shipped.read_bytes(), "policy.yaml").validate(Policy)
+    return Document.read(path).validate(Policy)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of ``policy.yaml``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:sarhad:policy:1",
+        **Policy.model_json_schema(),
+        "title": "sarhad.policy/1",
+    }
+
+
+def judge(
+    policy: Policy,
+    register: Register,
+    verdicts: Iterable[EndpointVerdict],
+    today: date,
+    origins: Mapping[str, int] | None = None,
+) -> tuple[Finding, ...]:
+    """Every finding, in the register's order; an endpoint without a verdict is indeterminate.
+
+    ``origins`` gives the AS that announces an address, where that is known; without it nothing is said of
+    PCFP-REG-2. A verdict for an endpoint that the register does not have raises KeyError.
+    """
+    by_endpoint = {register.endpoint(verdict.endpoint).id: verdict for verdict in verdicts}
+    return tuple(
+        finding
+        for endpoint in register.endpoints
+        for finding in _Case(policy, register, endpoint, by_endpoint.get(endpoint.id), today).findings(
+            origins
+        )
+    )
+
+
+class _Case:
+    """One endpoint with what it is held against."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        register: Register,
+        endpoint: Endpoint,
+        verdict: EndpointVerdict | None,
+        today: date,
+    ) -> None:
+        self.policy = policy
+        self.register = register
+        self.endpoint = endpoint
+        self.verdict = verdict
+        self.today = today
+        self.rule = policy.rule(endpoint)
+
+    def findings(self, origins: Mapping[str, int] | None) -> Iterator[Finding]:
+        location = self._location()
+        yield location
+        yield self._accreditation()
+        yield from self._waivers(location)
+        yield from self._path()
+        if origins is not None:
+            yield from self._declaration(origins)
+
+    def _finding(
+        self,
+        control: ControlId,
+        status: FindingStatus,
+        reason: str,
+        severity: Severity | None = None,
+    ) -> Finding:
+        """A finding; a violation of a control that can be waived is, where a waiver holds."""
+        waiver = None
+        if status == "violation" and self.policy.controls[control].waivable:
+            each = self.register.waivers_of(self.endpoint.id)
+            running = [one for one in each if one.runs(self.today)]
+            if running:
+                waiver, status = str(running[0]), "waived"
+                reason += f" Waived by {running[0].issuer} until {running[0].expires}."
+            elif each:
+                waiver = str(each[0])
+                over = each[0].expires < self.today
+                reason += (
+                    f" The waiver of {each[0].issuer} ended on {each[0].expires}."
+                    if over
+                    else f" The waiver of {each[0].issuer} begins on {each[0].issued} only."
+                )
+        at_stake = status in {"violation", "waived", "indeterminate"}
+        return Finding(
+            endpoint=self.endpoint.id,
+            control=control,
+            clause=self.policy.controls[control].clause,
+            status=status,
+            severity=(severity or self.rule.severity) if at_stake else "informational",
+            data_class=self.endpoint.data_class,
+            reason=reason,
+            waiver=waiver,
+        )
+
+    def _location(self) -> Finding:
+        verdict, rule = self.verdict, self.rule
+        if verdict is None:
+            return self._finding("PCFP-RES-1", "indeterminate", "It was not judged: nothing was measured.")
+        name = self.endpoint.data_class.capitalize()
+        if rule.location == "any":
+            return self._finding(
+                "PCFP-RES-1", "not_applicable", f"{name} data may be in any country: {verdict.reason}"
+            )
+        must = self._must()
+        match verdict.location:
+            case "inside":
+                return self._inside(verdict, must)
+            case "outside":
+                return self._finding("PCFP-RES-1", "violation", f"{must} and is abroad: {verdict.reason}")
+            case "edge":
+                return self._finding(
+                    "PCFP-RES-2",
+                    "violation",
+                    f"{must}, and what answers is an edge: {verdict.reason}",
+                    rule.edge_severity,
+                )
+            case _:
+                return self._finding(
+                    "PCFP-RES-1",
+                    "indeterminate",
+                    f"{must}; whether it is, is not shown ({verdict.location}): {verdict.reason}",
+                )
+
+    def _inside(self, verdict: EndpointVerdict, must: str) -> Finding:
+        given = verdict.assurance
+        least = self.rule.least_assurance
+        if given is not None and _ASSURANCES.index(given) <= _ASSURANCES.index(least):
+            return self._finding("PCFP-RES-1", "compliant", f"{must} and is ({given}): {verdict.reason}")
+        return self._finding(
+            "PCFP-RES-1",
+            "indeterminate",
+            f"{must}, at least {least}; that it is there is only {given or 'supposed'}: {verdict.reason}",
+        )
+
+    def _must(self) -> str:
+        endpoint = self.endpoint
+        rule: ClassRule = getattr(self.policy.classes, endpoint.data_class)
+        what = (
+            f"{endpoint.data_class.capitalize()} data"
+            if rule.location == "inside"
+            else f"What is in a {endpoint.deployment} cloud"
+        )
+        return f"{what} must be in {self.register.country}"
+
+    def _accreditation(self) -> Finding:
+        provider = self.register.provider(self.endpoint.provider)
+        given, data_class = provider.accreditation, self.endpoint.data_class
+        enough = {"accredited"} if self.rule.accreditation == "accredited" else {"accredited", "registered"}
+        fault = None
+        if given.status in _PENDING:
+            fault = f"is not accredited yet (status {given.status})"
+        elif given.status not in enough:
+            fault = f"has the status {given.status}; {data_class} data asks for {self.rule.accreditation}"
+        elif given.expires is not None and given.expires < self.today:
+            fault = f"has an accreditation that ended on {given.expires}"
+        elif not given.runs(self.today):
+            fault = f"has an accreditation that begins on {given.issued} only"
+        elif not given.covers(data_class):
+            fault = f"is accredited for {', '.join(given.classes or ())} data, not for {data_class}"
+        if fault is not None:
+            return self._finding("PCFP-REG-1", "violation", f"{provider.name} {fault}.")
+        scope = "" if given.classes is None else f" for {data_class} data"
+        until = "" if given.expires is None else f" until {given.expires}"
+        return self._finding("PCFP-REG-1", "compliant", f"{provider.name} is {given.status}{scope}{until}.")
+
+    def _waivers(self, location: Finding) -> Iterator[Finding]:
+        each = self.register.waivers_of(self.endpoint.id)
+        if not each:
+            return
+        latest = each[0]
+        if location.status == "waived" or any(one.runs(self.today) for one in each):
+            finding = self._finding("PCFP-REG-3", "compliant", f"A waiver of {latest.issuer} holds.")
+        elif location.status == "violation":
+            reason = f"It deviates, and its waiver of {latest.issuer} does not hold (ends {latest.expires})."
+            finding = self._finding("PCFP-REG-3", "violation", reason, "low")
+        else:
+            reason = f"Its waiver of {latest.issuer} does not hold and is not needed."
+            finding = self._finding("PCFP-REG-3", "not_applicable", reason)
+        yield msgspec.structs.replace(finding, waiver=str(latest))
+
+    def _path(self) -> Iterator[Finding]:
+        if self.verdict is not None and self.verdict.path == "leaves" and self.rule.location == "inside":
+            reason = f"The way to it leaves {self.register.country}. {self.verdict.path_reason}".strip()
+            yield self._finding("PCFP-RES-4", "not_applicable", reason)
+
+    def _declaration(self, origins: Mapping[str, int]) -> Iterator[Finding]:
+        endpoint = self.endpoint
+        if self.verdict is None or not self.verdict.addresses or not (endpoint.asns or endpoint.prefixes):
+            return
+        prefixes = [ipaddress.ip_network(prefix) for prefix in endpoint.prefixes]
+        rest = [
+            one.address
+            for one in self.verdict.addresses
+            if not any(ipaddress.ip_address(one.address) in prefix for prefix in prefixes)
+            and origins.get(one.address) not in endpoint.asns
+        ]
+        unknown = [address for address in rest if endpoint.asns and address not in origins]
+        drifted = [address for address in rest if address not in unknown]
+        name = self.register.provider(endpoint.provider).name
+        if drifted:
+            reason = f"{', '.join(drifted)} lies in no prefix and no AS that {name} declared."
+            yield self._finding("PCFP-REG-2", "violation", reason, "low")
+        elif unknown:
+            reason = (
+                f"Who announces {', '.join(unknown)} is not known, and {name} declared no prefix with it."
+            )
+            yield self._finding("PCFP-REG-2", "indeterminate", reason, "low")
+        else:
+            yield self._finding("PCFP-REG-2", "compliant", f"Every address is one that {name} declared.")

@@ -296,9 +296,8 @@ def _of_provider(provider: Provider, today: date) -> Iterator[tuple[NoticeCode, 
             )
     for s, service in enumerate(provider.services):
         if not given.covers(service.data_class):
-            yield (
-                "class-out-of-scope",
-                ("services", s, "data_class"),
-                f"{service.id!r} holds {service.data_class} data, which the accreditation of"
-                f" {provider.id!r} does not cover ({', '.join(given.classes or ())})",
+            scope = ", ".join(given.classes or ())
+            message = (
+                f"{service.data_class} data is not in {provider.id!r}'s accreditation, which is for {scope}"
             )
+            yield "class-out-of-scope", ("services", s, "data_class"), message

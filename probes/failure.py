@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 
 class MeasureError(Exception):
-    """A measurement that cannot be made; ``code`` is what the observation says."""
+    """A measurement that failed; ``code`` is what the observation says, ``result`` what there is of it."""
 
-    def __init__(self, code: ErrorCode, message: str = "") -> None:
+    def __init__(self, code: ErrorCode, message: str = "", result: object = None) -> None:
         super().__init__(message or code)
         self.code = code
+        self.result = result
 
 
 _CODES: dict[int, ErrorCode] = {

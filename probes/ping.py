@@ -1,15 +1,48 @@
-"""Round-trip times of an address."""
+"""Round-trip times of an address, by ICMP echo."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.failure import MeasureError
+from probes.observation import PingObservation, PingResult, now
+from probes.vantages.vantage import PrivilegeError
+
 if TYPE_CHECKING:
-    from probes.observation import PingObservation
+    from probes.observation import ErrorCode
     from probes.session import Session
     from probes.target import Settings, Target
 
 
 async def probe(target: Target, session: Session, settings: Settings) -> list[PingObservation]:
-    """Round-trip times of an address."""
-    raise NotImplementedError
+    """One observation of the target's address; ``timeout`` where nothing answered."""
+    if target.address is None:
+        return []
+    time, error = now(), None
+    result: PingResult | None
+    try:
+        result = await session.engine.ping(
+            target.address,
+            count=settings.ping_count,
+            interval_s=settings.ping_interval_s,
+            timeout_s=settings.ping_timeout_s,
+        )
+    except PrivilegeError:
+        result, error = None, "unsupported"
+    except MeasureError as failure:
+        result = failure.result if isinstance(failure.result, PingResult) else None
+        error = failure.code
+    code: ErrorCode | None = error
+    if code is None and result is not None and not result.rtts_ms:
+        code = "timeout"
+    return [
+        PingObservation(
+            id=session.observation_id(target, "ping", target.address),
+            vantage=session.id,
+            endpoint=target.endpoint,
+            address=target.address,
+            time=time,
+            error=code,
+            result=result,
+        )
+    ]

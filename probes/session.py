@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 class Session:
     """Async context manager around one local vantage: ``async with Session(vantage, pace) as session``.
 
-    ``pace`` is the process's, shared by all sessions. Entering raises ``VantageError`` where the vantage
-    cannot be used at all; a missing privilege that only some probes need becomes their error instead.
+    ``pace`` is the process's, shared by all sessions; ``contact`` goes into the packets' payload. Entering
+    raises ``VantageError`` where the vantage cannot be used at all; a missing privilege that only some
+    probes need becomes their error instead.
     """
 
-    def __init__(self, vantage: Vantage, pace: Pace) -> None:
+    def __init__(self, vantage: Vantage, pace: Pace, contact: str = "") -> None:
         self.vantage = LocalVantage(vantage)
         self.pace = pace
-        self.engine = Engine(self.vantage, pace)
+        self.engine = Engine(self.vantage, pace, contact)
         self._ids: Counter[str] = Counter()
         self._stack = contextlib.AsyncExitStack()
 

@@ -1,0 +1,206 @@
+"""What the engine works on: a ping or a trace in progress. No I/O, no clock."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from probes.engine.path import WINDOW, Path
+from probes.failure import MeasureError
+from probes.observation import PingResult, TraceResult
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from probes.engine.flow import Flow
+    from probes.engine.pacing import Bucket
+    from probes.observation import ErrorCode, MplsLabel
+
+_PING_TTL: Final = 64
+_ORDER = itertools.count()
+# ICMP codes of "destination unreachable" by which a host speaks of itself: protocol and port unreachable, and
+# its own firewall's refusals (RFC 792, RFC 1812 5.2.7.1; RFC 4443, 3.1).
+_OF_ITSELF: Final = {4: frozenset({2, 3, 9, 10, 13}), 6: frozenset({1, 4, 5, 6})}
+_PROHIBITED: Final = {4: frozenset({9, 10, 13}), 6: frozenset({1, 5, 6})}
+
+
+class Heard(NamedTuple):
+    """An answer that was matched to a probe: ``icmp`` is None for an answer by TCP or UDP.
+
+    ``proved`` where the answer shows that its sender saw the probe; ``at`` is monotonic seconds.
+    """
+
+    code: int
+    source: str
+    at: float
+    icmp: tuple[int, int] | None
+    error: bool = False  # destination unreachable
+    exceeded: bool = False
+    proved: bool = True
+    mpls: tuple[MplsLabel, ...] = ()
+
+
+class Run(ABC):
+    """A ping or trace of one flow; ``order`` tells which came first."""
+
+    def __init__(self, address: str, flow: Flow, bucket: Bucket) -> None:
+        self.address = address
+        self.flow = flow
+        self.bucket = bucket
+        self.order = next(_ORDER)
+        self.due: float | None = None
+        self.ready = False
+        self.busy = 0  # how often the machine had no room for a packet
+        self.failure: ErrorCode | None = None
+        self.future: asyncio.Future[None] | None = None
+
+    @abstractmethod
+    def poll(self, now: float, window: int) -> tuple[int, int] | None:
+        """Code and TTL of the probe to send now."""
+
+    @abstractmethod
+    def sent(self, code: int, now: float) -> None: ...
+
+    @abstractmethod
+    def heard(self, heard: Heard) -> None: ...
+
+    @abstractmethod
+    def wake(self, now: float) -> float: ...
+
+    @abstractmethod
+    def closed(self, now: float) -> bool: ...
+
+    def fail(self, code: ErrorCode) -> None:
+        """Send no more: the machine itself refuses to."""
+        self.failure = code
+
+    def by_destination(self, heard: Heard) -> bool:
+        """Whether the destination itself answered, and not a router or a box in between."""
+        if heard.exceeded or not heard.proved:
+            return False  # time exceeded from the destination's own address is a box in front of it
+        if not heard.error:
+            return True  # who can echo the cookie has the packet, whatever address it answers from
+        assert heard.icmp is not None
+        return heard.source == self.address and heard.icmp[1] in _OF_ITSELF[self.flow.version]
+
+    def refusal(self, icmp: tuple[int, int]) -> ErrorCode:
+        return "prohibited" if icmp[1] in _PROHIBITED[self.flow.version] else "unreachable"
+
+
+class Ping(Run):
+    """``count`` probes, one every ``interval`` seconds, each waited for ``timeout`` seconds."""
+
+    def __init__(
+        self, address: str, flow: Flow, bucket: Bucket, count: int, interval_s: float, timeout_s: float
+    ) -> None:
+        super().__init__(address, flow, bucket)
+        self._count = count
+        self._interval = interval_s
+        self._timeout = timeout_s
+        self._sent: list[float] = []
+        self._rtts: dict[int, float] = {}
+        self._refused: set[int] = set()
+        self.duplicates = 0
+
+    def poll(self, now: float, window: int) -> tuple[int, int] | None:  # noqa: ARG002  (traces have one)
+        if self.failure is not None or len(self._sent) >= self._count or now < self._due(now):
+            return None
+        return len(self._sent), _PING_TTL
+
+    def sent(self, code: int, now: float) -> None:
+        assert code == len(self._sent)
+        self._sent.append(now)
+
+    def heard(self, heard: Heard) -> None:
+        if heard.code in self._rtts:
+            self.duplicates += 1
+        elif heard.code < len(self._sent) and self.by_destination(heard):
+            self._rtts[heard.code] = max(0.0, heard.at - self._sent[heard.code])
+        elif heard.icmp is not None:
+            self._refused.add(heard.code)
+            self.failure = self.failure or ("unreachable" if heard.exceeded else self.refusal(heard.icmp))
+
+    def wake(self, now: float) -> float:
+        if self.failure is None and len(self._sent) < self._count:
+            return self._due(now)
+        return self._sent[-1] + self._timeout if self._sent else now
+
+    def closed(self, now: float) -> bool:
+        if self.failure is None and len(self._sent) < self._count:
+            return False
+        if not self._sent or now >= self._sent[-1] + self._timeout:
+            return True
+        return all(code in self._rtts or code in self._refused for code in range(len(self._sent)))
+
+    def result(self) -> PingResult:
+        """The result; :class:`MeasureError` if nothing answered and it is known why."""
+        result = PingResult(
+            method=self.flow.method,
+            port=self.flow.remote or None,
+            sent=len(self._sent),
+            rtts_ms=tuple(round(self._rtts[code] * 1000, 4) for code in sorted(self._rtts)),
+        )
+        if self.failure is not None and not self._rtts:
+            raise MeasureError(self.failure, f"ping {self.address}: {self.failure}", result)
+        return result
+
+    def _due(self, now: float) -> float:
+        """When the next probe may go."""
+        if not self._sent:
+            return now
+        last = len(self._sent) - 1
+        due = self._sent[last] + self._interval
+        if self.flow.method == "tcp" and last not in self._rtts:
+            # A second SYN on the same ports is only a new one to the host after our kernel's reset of the
+            # first, which follows its answer.
+            return max(due, self._sent[last] + self._timeout)
+        return due
+
+
+class Trace(Run):
+    """A :class:`Path` and its flow; a probe's code is its attempt and its TTL."""
+
+    def __init__(self, address: str, flow: Flow, bucket: Bucket, path: Path) -> None:
+        super().__init__(address, flow, bucket)
+        self._path = path
+
+    def poll(self, now: float, window: int = WINDOW) -> tuple[int, int] | None:
+        if self.failure is not None:
+            return None
+        probe = self._path.next(now, window)
+        return None if probe is None else (probe[1] << 8 | probe[0], probe[0])
+
+    def sent(self, code: int, now: float) -> None:
+        self._path.sent(code & 0xFF, now)
+
+    def heard(self, heard: Heard) -> None:
+        reached = self.by_destination(heard)
+        self._path.answer(
+            heard.code & 0xFF,
+            heard.code >> 8,
+            heard.source,
+            heard.at,
+            icmp=heard.icmp,
+            mpls=heard.mpls,
+            reached=reached,
+            stopped=heard.error and not reached,
+        )
+
+    def wake(self, now: float) -> float:
+        return self._path.wake(now)
+
+    def closed(self, now: float) -> bool:
+        return self.failure is not None or self._path.closed(now)
+
+    def result(self) -> TraceResult:
+        """The result; :class:`MeasureError` if the machine itself did not send."""
+        result = TraceResult(
+            method=self.flow.method,
+            port=self.flow.remote or None,
+            reached=self._path.reached,
+            hops=self._path.hops(),
+        )
+        if self.failure is not None:
+            raise MeasureError(self.failure, f"trace {self.address}: {self.failure}", result)
+        return result

@@ -1,0 +1,188 @@
+"""The engine's sockets: one to send and one to receive for each family and protocol.
+
+What is received carries the kernel's time of receipt, so that a busy event loop does not lengthen a
+round-trip time. The kernel stamps with the wall clock; each drain samples how that lies to the monotonic
+clock, and does not use the stamps if the wall clock was stepped since the last drain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, Final
+
+from probes.engine.packets import MAX_OCTETS
+from probes.vantages.vantage import PrivilegeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from probes.vantages.local import LocalVantage
+
+# From Linux's headers; Python's socket module lacks them.
+_SO_TIMESTAMPNS: Final = 35
+_SO_RXQ_OVFL: Final = 40
+_SO_RCVBUFFORCE: Final = 33
+_SO_ATTACH_FILTER: Final = 26
+_SOL_RAW: Final = 255
+_ICMP_FILTER: Final = 1
+_SOL_ICMPV6: Final = 58
+_ICMPV6_FILTER: Final = 1
+
+_BUFFER: Final = 16 * 2**20
+_BATCH: Final = 512
+_TIMESPEC = struct.Struct("@ll")
+_COUNT = struct.Struct("@I")
+_ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_COUNT.size)
+_STEP_S: Final = 0.0005  # beyond what slewing (500 ppm) explains, the wall clock was stepped
+_SLEW: Final = 0.0006
+NEEDED: Final = "CAP_NET_RAW (run as root, or give the interpreter the file capability cap_net_raw+ep)"
+
+
+class Receiver:
+    """A socket that is read in batches, each packet with its time of receipt (``time.monotonic`` seconds)."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self.socket = opened
+        self.dropped = 0  # packets that the kernel had no room for
+        self._offset, self._sampled = _wall_offset()
+        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        with contextlib.suppress(OSError):
+            opened.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        except OSError:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER // 4)
+
+    def drain(self) -> Iterator[tuple[bytes, str, float]]:
+        """At most a batch of what is there: octets, source address, time of receipt."""
+        offset = self._sample()
+        for _ in range(_BATCH):
+            try:
+                octets, ancillary, _, source = self.socket.recvmsg(MAX_OCTETS, _ANCILLARY)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # an error that an earlier probe left on the socket
+            now = time.monotonic()
+            at = now
+            for level, kind, data in ancillary:
+                if level != socket.SOL_SOCKET:
+                    continue
+                if kind == _SO_TIMESTAMPNS and offset is not None and len(data) >= _TIMESPEC.size:
+                    seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+                    at = min(now, seconds + nanoseconds * 1e-9 - offset)
+                elif kind == _SO_RXQ_OVFL and len(data) >= _COUNT.size:
+                    (self.dropped,) = _COUNT.unpack_from(data)
+            yield octets, source[0] if source else "", at
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _sample(self) -> float | None:
+        """Wall clock minus monotonic clock in seconds; None if the wall clock was stepped meanwhile."""
+        before, sampled = self._offset, self._sampled
+        self._offset, self._sampled = _wall_offset()
+        if abs(self._offset - before) > _STEP_S + _SLEW * (self._sampled - sampled):
+            return None
+        return self._offset
+
+
+def _wall_offset() -> tuple[float, float]:
+    """Wall clock minus monotonic clock, and the monotonic time of the sample; the tightest of three."""
+    samples = []
+    for _ in range(3):
+        before = time.monotonic_ns()
+        wall = time.time_ns()
+        after = time.monotonic_ns()
+        samples.append((after - before, wall - after, after))
+    # "after", not the middle: an error then lengthens a round-trip time and never shortens it.
+    _, offset, at = min(samples)
+    return offset * 1e-9, at * 1e-9
+
+
+def open_sender(vantage: LocalVantage, family: int) -> socket.socket:
+    """A raw socket that takes whole packets with their IP header; :class:`PrivilegeError` without right."""
+    with _privileged(vantage):
+        sender = vantage.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with contextlib.suppress(OSError):
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+    return sender
+
+
+def open_icmp(vantage: LocalVantage, family: int) -> Receiver:
+    """Receives echo replies and the errors that a probe can cause, nothing else."""
+    with _privileged(vantage):
+        if family == socket.AF_INET:
+            opened = vantage.socket(family, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+            wanted = 1 << 0 | 1 << 3 | 1 << 11
+            opened.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("@I", ~wanted & 0xFFFFFFFF))
+        else:
+            opened = vantage.socket(family, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+            blocked = [0xFFFFFFFF] * 8
+            for kind in (1, 3, 129):
+                blocked[kind >> 5] &= ~(1 << (kind & 31))
+            opened.setsockopt(_SOL_ICMPV6, _ICMPV6_FILTER, struct.pack("@8I", *blocked))
+    return Receiver(opened)
+
+
+def open_tcp(vantage: LocalVantage, family: int) -> Receiver:
+    """Receives TCP segments with SYN or RST, which may answer a SYN, and no other traffic of the machine."""
+    with _privileged(vantage):
+        opened = vantage.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    # Classic BPF: (code, jump if true, jump if false, operand). A raw IPv4 socket sees the IP header first.
+    flags = [(0xB1, 0, 0, 0), (0x50, 0, 0, 13)] if family == socket.AF_INET else [(0x30, 0, 0, 13)]
+    program = [*flags, (0x45, 0, 1, 0x06), (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)]
+    steps = ctypes.create_string_buffer(b"".join(struct.pack("@HBBI", *step) for step in program))
+    fprog = struct.pack("@HxxxxxxQ", len(program), ctypes.addressof(steps))  # struct sock_fprog
+    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+    return Receiver(opened)
+
+
+def open_udp(vantage: LocalVantage, family: int) -> tuple[Receiver, int]:
+    """Receives UDP answers (and keeps the kernel from refusing them), and its port."""
+    opened, port = reserve_port(vantage, family, socket.SOCK_DGRAM)
+    return Receiver(opened), port
+
+
+def open_datagram_icmp(vantage: LocalVantage, family: int) -> Receiver:
+    """An ICMP echo socket that needs no privilege where ``net.ipv4.ping_group_range`` allows it (icmp(7))."""
+    protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
+    try:
+        return Receiver(vantage.socket(family, socket.SOCK_DGRAM, protocol))
+    except PermissionError as error:
+        raise PrivilegeError(
+            f"vantage {vantage.id!r}: may not send ICMP echo requests; this needs {NEEDED}, "
+            "or a group of this process in the sysctl net.ipv4.ping_group_range"
+        ) from error
+
+
+def reserve_port(vantage: LocalVantage, family: int, kind: int) -> tuple[socket.socket, int]:
+    """A bound socket, so that no other program is given its port while the engine uses it."""
+    opened = vantage.socket(family, kind)
+    if opened.getsockname()[1] == 0:
+        opened.bind(("" if family == socket.AF_INET else "::", 0))
+    return opened, opened.getsockname()[1]
+
+
+def source_address(vantage: LocalVantage, family: int, address: str) -> str:
+    """From which address the kernel would send to ``address``; OSError where there is no way."""
+    with vantage.socket(family, socket.SOCK_DGRAM) as asked:
+        asked.connect((address, 9))  # RFC 863; connecting a datagram socket sends nothing
+        return str(asked.getsockname()[0])
+
+
+@contextlib.contextmanager
+def _privileged(vantage: LocalVantage) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.EPERM, errno.EACCES}:
+            raise PrivilegeError(
+                f"vantage {vantage.id!r}: may not open raw sockets; this needs {NEEDED}"
+            ) from error
+        raise

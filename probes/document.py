@@ -1,15 +1,18 @@
 """A YAML document that knows on which line everything stands, so that an error can say where.
 
-Reads with the safe loader only; refuses what hides content or makes it grow (duplicate keys, anchors and
-aliases, tags, more than one document) and files over a size limit. Validation is pydantic's; this module
-turns its errors into lines for a person: file, line, field, what was wrong and what was meant.
+Reads the core schema of YAML 1.2 from the parser's events: ``true`` and ``false`` are truth values and
+nothing else is (``NO`` is Norway), ``22:30`` and dates are text. Refuses what hides content or makes it grow:
+duplicate keys, anchors and aliases, tags, directives, more than one document, characters that reorder text;
+and more octets, parts or depth than the stated limits. Validation is pydantic's; this module turns its errors
+into lines for a person: file, line, field, what was wrong and what was meant.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,9 +21,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-MAX_OCTETS = 64 * 2**20
-MAX_DEPTH = 32
+MAX_OCTETS: Final = 64 * 2**20
+MAX_DEPTH: Final = 32
+MAX_PARTS: Final = 2_000_000  # keys and values; their lines take about 200 octets each
+MAX_FAULTS: Final = 1000  # after so many, the rest of a file is not looked at
+_SHOWN_FAULTS: Final = 50
+_MAX_NUMBER: Final = 40  # characters; longer ones take Python long to read or write, and mean nothing here
 _Path = tuple[str | int, ...]
+
+# The parser on libyaml is eight times as quick as the one in Python; both give the same events.
+_PARSER: type[Any] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+# Not c-printable (YAML 1.2.2 section 5.1), or one of the characters that make text read otherwise than it is
+# stored (Unicode bidirectional controls, "Trojan Source", CVE-2021-42574).
+_FORBIDDEN: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]"
+)
+_DIRECTIVE: Final = re.compile("(?:^|[\n\r\x85\u2028\u2029])%")
+_CONSTANTS: Final = (
+    dict.fromkeys(("", "~", "null", "Null", "NULL"))
+    | dict.fromkeys(("true", "True", "TRUE"), True)
+    | dict.fromkeys(("false", "False", "FALSE"), False)
+)
+_WHOLE: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_REAL: Final = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 
 
 class Model(BaseModel):
@@ -51,7 +76,9 @@ class DocumentError(Exception):
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults, key=lambda fault: (fault.line or 0, fault.field)))
-        super().__init__("\n".join(map(str, self.faults)))
+        text = "\n".join(map(str, self.faults[:_SHOWN_FAULTS]))
+        rest = len(self.faults) - _SHOWN_FAULTS
+        super().__init__(f"{text}\n… and {rest} more" if rest > 0 else text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +109,29 @@ class Document:
         except UnicodeDecodeError as error:
             at = octets.count(b"\n", 0, error.start) + 1
             raise _single(file, at, "is not UTF-8 text; save it as UTF-8") from error
-        loader = _Loader(text)
+        if (bad := _FORBIDDEN.search(text)) is not None:
+            at = text.count("\n", 0, bad.start()) + 1
+            why = (
+                "which YAML forbids"
+                if ord(bad[0]) < 0x2000 or ord(bad[0]) > 0x206F
+                else "which reorders text"
+            )
+            raise _single(file, at, f"holds the character U+{ord(bad[0]):04X}, {why}")
+        if (found := _DIRECTIVE.search(text)) is not None:
+            at = text.count("\n", 0, found.end()) + 1
+            raise _single(file, at, "begins a line with '%' (a YAML directive); leave it out")
+        parser = _PARSER(text)
+        builder = _Builder(file, parser)
         try:
-            node = loader.get_single_node()
-            if node is None:
-                raise _single(file, None, "is empty")
-            builder = _Builder(file, loader)
-            value = builder.build(node, (), 0)
+            value = builder.document()
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise _single(
-                file, mark.line + 1 if mark else None, f"is not valid YAML: {error.problem or error.context}"
-            ) from error
-        except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
-            raise _single(
-                file, line, f"holds the character U+{_ord(error.character):04X}, which YAML forbids"
-            ) from error
-        except RecursionError as error:
-            raise _single(file, None, f"is nested deeper than {MAX_DEPTH} levels") from error
+            line = mark.line + 1 if mark else None
+            raise _single(file, line, _syntax(text, line, error)) from error
+        except yaml.YAMLError as error:
+            raise _single(file, None, f"is not valid YAML: {str(error)[:200]}") from error
         finally:
-            loader.dispose()
+            parser.dispose()
         if builder.faults:
             raise DocumentError(builder.faults)
         return cls(file, value, builder.lines)
@@ -133,7 +162,7 @@ class Document:
             message = _message(detail)
             if detail["type"] == "extra_forbidden":
                 known = _known_keys(model, path[:-1])
-                message = f"unknown key {path[-1]!r}{_nearest(str(path[-1]), known)}"
+                message = f"unknown key {_cut(path[-1])}{_nearest(str(path[-1])[:80], known)}"
             faults.setdefault((path, message), self.fault(path, message))
         return list(faults.values())
 
@@ -152,64 +181,131 @@ class Document:
         return path
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader; :class:`_Builder` reads its nodes."""
-
-
 class _Builder:
-    """Turns YAML nodes into plain values, noting lines and refusing what hides content or grows."""
+    """Turns the parser's events into plain values, noting lines and refusing what hides content or grows."""
 
-    def __init__(self, file: str, loader: _Loader) -> None:
+    def __init__(self, file: str, parser: Any) -> None:
         self.file = file
-        self.loader = loader
         self.lines: dict[_Path, int] = {}
         self.faults: list[Fault] = []
-        self._seen: set[int] = set()
+        self._next = parser.get_event
+        self._parts = 0
 
-    def build(self, node: yaml.Node, path: _Path, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise RecursionError
-        if id(node) in self._seen:
-            self._fault(node, path, "uses an alias (*name); write the value out")
+    def document(self) -> Any:
+        """The value of the only document."""
+        self._next()  # the stream's start
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            raise _single(self.file, None, "is empty")
+        value = self._build(self._next(), ())
+        self._next()  # the document's end
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            line = after.start_mark.line + 1
+            raise _single(self.file, line, "begins a second document (---); a file holds one")
+        return value
+
+    def _build(self, event: Any, path: _Path) -> Any:
+        line = event.start_mark.line + 1
+        self.lines[path] = line
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise _single(self.file, line, f"has more than {MAX_PARTS:,} parts; split the file")
+        if isinstance(event, yaml.AliasEvent):
+            self._fault(line, path, "uses an alias (*name); write the value out")
             return None
-        self._seen.add(id(node))
-        self.lines[path] = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path, depth)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(child, (*path, index), depth + 1) for index, child in enumerate(node.value)]
-        if node.tag == "tag:yaml.org,2002:timestamp":
-            return node.value  # dates stay text here; the model that wants a date parses it
-        try:
-            return self.loader.construct_object(node)
-        except (ValueError, OverflowError):
-            self._fault(node, path, f"{node.value!r} is not a value; put it in quotes if it is text")
+        if event.anchor is not None:
+            self._fault(line, path, "has an anchor (&name); values are written out where they are used")
+        if event.tag is not None:
+            self._fault(line, path, f"has the tag {_cut(event.tag)}; leave it out")
+        if isinstance(event, yaml.ScalarEvent):
+            # Only what stands without quotes is ever anything but text.
+            return self._plain(event.value, line, path) if event.implicit[0] else event.value
+        if len(path) >= MAX_DEPTH:
+            raise _single(self.file, line, f"is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path)
+        return self._mapping(path)
+
+    def _sequence(self, path: _Path) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            values.append(self._build(event, (*path, len(values))))
+        return values
+
+    def _mapping(self, path: _Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            line = event.start_mark.line + 1
+            place, key = self._key(event, path, line)
+            if key is not None and key in values:
+                self._fault(line, place, f"stands twice; first on line {self.lines[place]}")
+                key = None
+            if key is None:
+                self._build(self._next(), (*path, "?"))
+                continue
+            values[key] = None
+            self.lines[place] = line
+            values[key] = self._build(self._next(), place)
+            self.lines[place] = line  # of the key, where its value stands on a later one
+        return values
+
+    def _key(self, event: Any, path: _Path, line: int) -> tuple[_Path, str | None]:
+        """A key and its place; None for what is no key, after a fault."""
+        if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
+            self._build(event, (*path, "?"))
+            self._fault(line, path, "has a key that is not plain text")
+            return path, None
+        key: str = event.value
+        if key == "<<" and event.implicit[0]:
+            self._fault(line, path, "has a merge key (<<); write the values out")
+            return path, None
+        return (*path, key), key
+
+    def _plain(self, text: str, line: int, path: _Path) -> Any:
+        """The value of a scalar without quotes (YAML 1.2.2 section 10.3.2)."""
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if text[0] not in "+-.0123456789":
+            return text
+        whole = _WHOLE.fullmatch(text) is not None
+        if not whole and _REAL.fullmatch(text) is None:
+            return text
+        if len(text) > _MAX_NUMBER:
+            self._fault(line, path, f"is a number of {len(text)} characters; put it in quotes if it is text")
             return None
+        if whole:
+            return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
-    def _mapping(self, node: yaml.MappingNode, path: _Path, depth: int) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        first: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
-                self._fault(key_node, path, "keys must be plain text")
-                continue
-            key = key_node.value
-            line = key_node.start_mark.line + 1
-            if key in first:
-                self._fault(key_node, (*path, key), f"stands twice; first on line {first[key]}")
-                continue
-            first[key] = line
-            result[key] = self.build(value_node, (*path, key), depth + 1)
-            self.lines[(*path, key)] = line
-        return result
-
-    def _fault(self, node: yaml.Node, path: _Path, message: str) -> None:
-        self.faults.append(Fault(self.file, node.start_mark.line + 1, _dotted(path), message))
+    def _fault(self, line: int, path: _Path, message: str) -> None:
+        self.faults.append(Fault(self.file, line, _dotted(path), message))
+        if len(self.faults) >= MAX_FAULTS:
+            raise DocumentError(self.faults)
 
 
-def _ord(character: object) -> int:
-    """The code point of a character as PyYAML reports it (text or number)."""
-    return character if isinstance(character, int) else ord(str(character)[0])
+def _syntax(text: str, line: int | None, error: yaml.MarkedYAMLError) -> str:
+    """What is wrong with the YAML, in words of somebody who writes YAML and no parser."""
+    problem = str(error.problem or error.context)
+    lines = text.splitlines()
+    if line is not None and line <= len(lines) and re.match(r" *\t", lines[line - 1]):
+        return "is indented with a tab; YAML takes spaces only"
+    for said, meant in _SYNTAX:
+        if said in problem:
+            return f"is not valid YAML: {problem}; {meant}"
+    return f"is not valid YAML: {problem}"
+
+
+# What the parser says (in part), and what it mostly is.
+_SYNTAX: Final = (
+    ("mapping values are not allowed", "text with ': ' in it needs quotes, or the line is indented too far"),
+    ("did not find expected key", "the indentation does not fit the lines above, or a quote is missing"),
+    ("expected <block end>", "the indentation does not fit the lines above, or a quote is missing"),
+    ("did not find expected ',' or", "a bracket, brace or comma is missing"),
+    ("expected ',' or", "a bracket, brace or comma is missing"),
+    ("could not find expected ':'", "a ':' is missing after a key"),
+    ("that cannot start any token", "text that begins with such a character needs quotes"),
+    ("unexpected end of stream", "a quote or bracket is never closed"),
+)
 
 
 def _single(file: str, line: int | None, message: str) -> DocumentError:
@@ -219,13 +315,42 @@ def _single(file: str, line: int | None, message: str) -> DocumentError:
 def _dotted(path: _Path) -> str:
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            # A key is the writer's: one with blanks or control characters is shown escaped.
+            name = part if part.isprintable() and part and len(part) <= 80 else _cut(part)
+            text += f".{name}" if text else name
     return text
 
 
 def _kind(value: object) -> str:
     names = {dict: "a mapping", list: "a list", str: "text", bool: "a truth value", type(None): "nothing"}
     return names.get(type(value), "a number")
+
+
+def _cut(value: object, limit: int = 120) -> str:
+    """A value as a message shows it: escaped, and cut where it is long."""
+    text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+_MESSAGES: Final = {
+    "string_type": "should be text",
+    "list_type": "should be a list",
+    "tuple_type": "should be a list",
+    "dict_type": "should be a mapping of keys to values",
+    "model_type": "should be a mapping of keys to values",
+    "model_attributes_type": "should be a mapping of keys to values",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "finite_number": "should be a finite number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+}
 
 
 def _message(detail: Any) -> str:
@@ -237,10 +362,16 @@ def _message(detail: Any) -> str:
         return str(detail["ctx"]["error"])
     if kind == "literal_error":
         options = [option.strip("'") for option in _options(detail["ctx"]["expected"])]
-        return f"{given!r} is not one of {', '.join(options)}{_nearest(str(given), options)}"
-    text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    if isinstance(given, str | int | float | bool | None):
-        return f"{text}, not {given!r}"[:400]
+        return f"{_cut(given)} is not one of {', '.join(options)}{_nearest(str(given)[:80], options)}"
+    if kind in {"too_short", "string_too_short"} and not given:
+        return "is empty"
+    text = _MESSAGES.get(kind)
+    if text is None:
+        text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    hint = "; put it in quotes" if kind == "string_type" and isinstance(given, int | float) else ""
+    hint = "; put it in [ ]" if kind in {"list_type", "tuple_type"} and isinstance(given, str) else hint
+    if given is not None and isinstance(given, str | int | float):
+        return f"{text}, not {_cut(given)}{hint}"
     return f"{text}, not {_kind(given)}"
 
 

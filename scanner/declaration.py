@@ -150,23 +150,16 @@ class Declaration(Model):
     prefix: str | None = None
     port: Port | None = None
     site: Text | None = None
-    text: Annotated[str | None, Field(exclude=True)] = None
     _places: tuple[Place, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"text": value.strip()}
-        if isinstance(value, dict) and "text" in value:
-            raise ValueError("unknown key 'text'; an endpoint has one of url, host, address, prefix")
-        return value
+        return parse_text(value.strip()) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _parse(self) -> Self:
-        given = [
-            name for name in ("url", "host", "address", "prefix", "text") if getattr(self, name) is not None
-        ]
+        given = [name for name in ("url", "host", "address", "prefix") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
                 f"has {' and '.join(given) if given else 'none of them'};"
@@ -184,8 +177,6 @@ class Declaration(Model):
     def _read(self, kind: str) -> Iterator[Place]:
         port = "" if self.port is None else f":{self.port}"
         match kind:
-            case "text":
-                yield parse_text(self.text or "")
             case "url":
                 yield parse_url(self.url or "")
             case "host":
@@ -210,7 +201,6 @@ class Declaration(Model):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         schema = handler.resolve_ref_schema(handler(core_schema))
-        schema.get("properties", {}).pop("text", None)
         mapping = dict(schema) | {
             "oneOf": [{"required": [key]} for key in ("url", "host", "address", "prefix")]
         }

@@ -103,23 +103,19 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             yield f"{bracketed}:{self.port}{parts.path}{'?' if parts.query else ''}{parts.query}"
 
 
-def parse_text(text: str) -> Place:
-    """The place that a bare text declares: a URL, ``host``, ``host:port``, an address, ``[address]:port``."""
+def parse_text(text: str) -> dict[str, str | int]:
+    """The keys that one text stands for: a URL, ``host``, ``host:port``, an address, ``[address]:port``."""
     if "://" in text:
-        return parse_url(text)
+        return {"url": text}
     if "/" in text:
         try:
             ipaddress.ip_network(text, strict=False)
         except ValueError:
-            raise ValueError(
-                f"{shown(text)} has a '/' but no scheme; write https://{text.lstrip('/')[:80]}"
-            ) from None
+            raise ValueError(f"{shown(text)} has a '/' but no scheme; did you mean https://…?") from None
         raise ValueError(f"{shown(text)} is a prefix; write it as {{prefix: {text}}}")
     host, port = _split_port(text)
-    address = _as_address(host)
-    if address is not None:
-        return Place(declared=text, address=str(address), port=port)
-    return Place(declared=text, host=parse_host(host), port=port)
+    kind = "host" if _as_address(host) is None else "address"
+    return {kind: host} if port is None else {kind: host, "port": port}
 
 
 def parse_url(text: str) -> Place:

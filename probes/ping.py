@@ -18,7 +18,8 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Pi
     """One observation of the target's address; ``timeout`` where nothing answered."""
     if target.address is None:
         return []
-    time, error = now(), None
+    time = now()
+    error: ErrorCode | None = None
     result: PingResult | None
     try:
         result = await session.engine.ping(
@@ -32,9 +33,8 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Pi
     except MeasureError as failure:
         result = failure.result if isinstance(failure.result, PingResult) else None
         error = failure.code
-    code: ErrorCode | None = error
-    if code is None and result is not None and not result.rtts_ms:
-        code = "timeout"
+    if error is None and result is not None and not result.rtts_ms:
+        error = "timeout"
     return [
         PingObservation(
             id=session.observation_id(target, "ping", target.address),
@@ -42,7 +42,7 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Pi
             endpoint=target.endpoint,
             address=target.address,
             time=time,
-            error=code,
+            error=error,
             result=result,
         )
     ]

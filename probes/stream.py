@@ -9,12 +9,14 @@ may stem from a timestamp option that the peer echoes, RFC 7323), and it is neve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
+from probes.clock import Clock
 from probes.failure import MeasureError, error_code
 
 if TYPE_CHECKING:
@@ -26,14 +28,24 @@ _RTT: Final = 68  # offset of tcpi_rtt (microseconds) in struct tcp_info
 _TOTAL_RETRANSMITS: Final = 100  # offset of tcpi_total_retrans
 _INFO_OCTETS: Final = 104
 _READ: Final = 65_536
+_SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h
+_TIMESPEC = struct.Struct("@ll")
+_RECVERR: Final = {  # IP_RECVERR and IPV6_RECVERR of linux/in.h and in6.h
+    socket.AF_INET: (socket.IPPROTO_IP, 11),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
+}
 
 
-@dataclass(frozen=True, slots=True)
 class Stream:
     """An open connection; ``rtt_s`` is from the SYN to its acknowledgement."""
 
-    socket: socket.socket
-    rtt_s: float
+    def __init__(self, opened: socket.socket, rtt_s: float) -> None:
+        self.rtt_s = rtt_s
+        self._socket = opened
+        self._clock = Clock()
+        self._sent = monotonic()
+        with contextlib.suppress(OSError):
+            opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
     def __enter__(self) -> Self:
         return self
@@ -42,24 +54,48 @@ class Stream:
         self.close()
 
     def close(self) -> None:
-        self.socket.close()
+        self._socket.close()
 
     async def send(self, octets: bytes) -> float:
-        """Send everything; the monotonic time just before the last octets were handed to the kernel."""
-        at = monotonic()
+        """Send everything; the monotonic time just before the octets were handed to the kernel."""
+        self._sent = monotonic()
         try:
-            await asyncio.get_running_loop().sock_sendall(self.socket, octets)
+            await asyncio.get_running_loop().sock_sendall(self._socket, octets)
         except OSError as error:
             raise MeasureError(_broken(error), str(error)) from error
-        return at
+        return self._sent
 
     async def receive(self) -> tuple[bytes, float]:
-        """What has come, at most 64 KiB, and the monotonic time of it; nothing at the end of the stream."""
+        """What has come, at most 64 KiB, and the monotonic time of its last octet; nothing at the end."""
+        while True:
+            try:
+                octets, ancillary, _, _ = self._socket.recvmsg(_READ, socket.CMSG_SPACE(_TIMESPEC.size))
+            except (BlockingIOError, InterruptedError):
+                await self._readable()
+            except OSError as error:
+                raise MeasureError(_broken(error), str(error)) from error
+            else:
+                return octets, self._received(ancillary)
+
+    def _received(self, ancillary: list[tuple[int, int, bytes]]) -> float:
+        now, offset = monotonic(), self._clock.offset()
+        at: float
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) >= _TIMESPEC.size:
+                seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+                at = seconds + nanoseconds * 1e-9 - (offset or 0.0)
+                if offset is not None and self._sent <= at <= now:
+                    return at
+        return now
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(self._socket, ready.set)
         try:
-            octets = await asyncio.get_running_loop().sock_recv(self.socket, _READ)
-        except OSError as error:
-            raise MeasureError(_broken(error), str(error)) from error
-        return octets, monotonic()
+            await ready.wait()
+        finally:
+            loop.remove_reader(self._socket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +113,19 @@ async def connect(vantage: LocalVantage, address: str, port: int, timeout_s: flo
     try:
         opened = vantage.socket(family, socket.SOCK_STREAM)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.setsockopt(*_RECVERR[family], 1)
         async with asyncio.timeout(timeout_s):
             started = monotonic()
             await asyncio.get_running_loop().sock_connect(opened, (address, port))
             elapsed = monotonic() - started
     except ConnectionRefusedError:
+        elapsed = monotonic() - started
         assert opened is not None
-        opened.close()
-        return Refused(monotonic() - started)
+        with opened:
+            if _by_icmp(opened):
+                # "Port unreachable" says the same to connect(2), but any router on the way can have sent it.
+                raise MeasureError("refused", "ICMP port unreachable") from None
+        return Refused(elapsed)
     except OSError as error:
         if opened is not None:
             opened.close()
@@ -108,6 +149,15 @@ def _handshake(opened: socket.socket, elapsed: float) -> float:
     if retransmits or not microseconds:
         return elapsed
     return min(elapsed, float(microseconds) * 1e-6)
+
+
+def _by_icmp(opened: socket.socket) -> bool:
+    """Whether it was an ICMP message, and not the peer's RST, that ended the connection (ip(7), RECVERR)."""
+    try:
+        _, ancillary, _, _ = opened.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+    except OSError:
+        return False
+    return bool(ancillary)
 
 
 def _broken(error: OSError) -> ErrorCode:

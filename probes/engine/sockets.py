@@ -15,6 +15,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
+from probes.clock import Clock
 from probes.engine.packets import MAX_OCTETS
 from probes.vantages.vantage import PrivilegeError
 
@@ -38,8 +39,6 @@ _BATCH: Final = 512
 _TIMESPEC = struct.Struct("@ll")
 _COUNT = struct.Struct("@I")
 _ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_COUNT.size)
-_STEP_S: Final = 0.0005  # beyond what slewing (500 ppm) explains, the wall clock was stepped
-_SLEW: Final = 0.0006
 NEEDED: Final = "CAP_NET_RAW (run as root, or give the interpreter the file capability cap_net_raw+ep)"
 
 
@@ -49,7 +48,7 @@ class Receiver:
     def __init__(self, opened: socket.socket) -> None:
         self.socket = opened
         self.dropped = 0  # packets that the kernel had no room for
-        self._offset, self._sampled = _wall_offset()
+        self._clock = Clock()
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
@@ -60,7 +59,7 @@ class Receiver:
 
     def drain(self) -> Iterator[tuple[bytes, str, float]]:
         """At most a batch of what is there: octets, source address, time of receipt."""
-        offset = self._sample()
+        offset = self._clock.offset()
         for _ in range(_BATCH):
             try:
                 octets, ancillary, _, source = self.socket.recvmsg(MAX_OCTETS, _ANCILLARY)
@@ -82,27 +81,6 @@ class Receiver:
 
     def close(self) -> None:
         self.socket.close()
-
-    def _sample(self) -> float | None:
-        """Wall clock minus monotonic clock in seconds; None if the wall clock was stepped meanwhile."""
-        before, sampled = self._offset, self._sampled
-        self._offset, self._sampled = _wall_offset()
-        if abs(self._offset - before) > _STEP_S + _SLEW * (self._sampled - sampled):
-            return None
-        return self._offset
-
-
-def _wall_offset() -> tuple[float, float]:
-    """Wall clock minus monotonic clock, and the monotonic time of the sample; the tightest of three."""
-    samples = []
-    for _ in range(3):
-        before = time.monotonic_ns()
-        wall = time.time_ns()
-        after = time.monotonic_ns()
-        samples.append((after - before, wall - after, after))
-    # "after", not the middle: an error then lengthens a round-trip time and never shortens it.
-    _, offset, at = min(samples)
-    return offset * 1e-9, at * 1e-9
 
 
 def open_sender(vantage: LocalVantage, family: int) -> socket.socket:

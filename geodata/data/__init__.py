@@ -1,0 +1,1 @@
+"""Embedded data, with the scripts that make it (see ATTRIBUTION.md)."""

@@ -9,7 +9,6 @@ from probes.document import DocumentError
 from probes.simnet.sandbox import SandboxError
 from probes.simnet.session import run
 from probes.simnet.simnet import SimnetError
-from probes.simnet.topology import TopologyError
 
 _USAGE = "usage: python -m probes.simnet WORLD [-- COMMAND ...]\n"
 
@@ -21,7 +20,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         return run(Path(arguments[0]), arguments[2:])
-    except (DocumentError, SandboxError, SimnetError, TopologyError) as error:
+    except (DocumentError, SandboxError, SimnetError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 

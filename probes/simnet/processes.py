@@ -173,6 +173,8 @@ def _route(router: Router, devices: list[int], report: int) -> None:
     with contextlib.suppress(OSError):
         kernel.timer_slack(1)
     with contextlib.suppress(OSError):
+        # Delays are to be those of the world, not of this machine's other work. Where that is not allowed
+        # they are still never less than the world's.
         os.nice(-10)
     _tell(report, ready="router")
     forward(router, devices)

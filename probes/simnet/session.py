@@ -24,13 +24,18 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def run(
-    world_path: Path, command: Sequence[str] | Callable[[Simnet], int] = (), directory: Path | None = None
+    world_path: Path,
+    command: Sequence[str] | Callable[[Simnet], int] = (),
+    *,
+    directory: Path | None = None,
+    prepare: Callable[[Path], object] | None = None,
 ) -> int:
     """Run ``command`` in the world and return its exit status (128 + n where signal n ended it).
 
     A command is arguments, a function of the running :class:`Simnet`, or nothing: then a shell on a
-    terminal, else a wait for SIGINT or SIGTERM. This process stays in the sandbox. Raises a
-    ``DocumentError`` for a faulty world, a ``SandboxError`` and a ``SimnetError``.
+    terminal, else a wait for SIGINT or SIGTERM. ``prepare`` may add files to the world's directory before.
+    This process stays in the sandbox. Raises a ``DocumentError`` for a faulty world, a ``SandboxError`` and a
+    ``SimnetError``.
     """
     world = load_world(world_path)
     sandbox.enter()
@@ -39,6 +44,8 @@ def run(
         with Simnet(world, directory) as net:
             if world.dns is not None:
                 _resolve_with(world.dns.resolver, net.directory)
+            if prepare is not None:
+                prepare(net.directory)
             if callable(command):
                 return command(net)
             if command or sys.stdin.isatty():

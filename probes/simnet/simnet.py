@@ -22,7 +22,7 @@ import yaml
 
 from probes.simnet import kernel, processes, sandbox
 from probes.simnet.sandbox import SandboxError
-from probes.simnet.topology import Topology
+from probes.simnet.topology import Topology, TopologyError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,6 +36,11 @@ STOP_SECONDS = 10.0
 
 class SimnetError(Exception):
     """A world did not start, or did not last; the message says which part and why."""
+
+
+def shipped_world() -> Path:
+    """The file of the world that comes with this package."""
+    return Path(__file__).with_name("worlds") / "pakistan.yaml"
 
 
 class Simnet:
@@ -88,7 +93,10 @@ class Simnet:
                 "a world needs root or, before it starts, a sandbox (probes.simnet.sandbox.enter)"
             )
         sandbox.check()
-        topology = Topology(self.world)
+        try:
+            topology = Topology(self.world)
+        except TopologyError as error:
+            raise SimnetError(str(error)) from error
         serve, credentials = self._services()
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix="sarhad-simnet-"))

@@ -1,1 +1,1 @@
-"""One module a source of claims."""
+"""Sources of claims, one module a kind of data."""

@@ -1,0 +1,86 @@
+"""What every source of claims gives: a record for an address, or an error that can be shown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from geodata.special import Address
+
+_CODE: Final = re.compile(r"[A-Z]{2}")
+# What databases put where they have no country: reserved, "Europe", "Asia/Pacific", Tor, proxies, satellite.
+_NO_COUNTRY: Final = frozenset({"ZZ", "XX", "EU", "AP", "T1", "A1", "A2", "O1"})
+MAX_TEXT: Final = 200  # characters of a name; longer ones are cut
+
+
+class GeodataError(Exception):
+    """Data that cannot be used; the message names the file and the field. ``code`` is short, for counting."""
+
+    def __init__(self, message: str, code: str = "geodata") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What one data file has for an address: the fields of a claim that are the file's to say."""
+
+    prefix: str
+    country: str | None = None
+    city: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    radius_km: float | None = None
+    asn: int | None = None
+    network: str | None = None
+    anycast: bool = False
+
+
+class Reader(Protocol):
+    """An opened data file."""
+
+    @property
+    def version(self) -> str | None:
+        """The data's own version where it carries one."""
+
+    @property
+    def date(self) -> str | None:
+        """The day of the data (ISO 8601) where it carries one."""
+
+    def look_up(self, address: Address) -> Record | None:
+        """The record for a decoded address, or ``None``; raises :class:`GeodataError` on corrupt data."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def country(value: object) -> str | None:
+    """``value`` as an ISO 3166-1 alpha-2 code, or ``None`` where it is not one: unknown, not an error."""
+    if not isinstance(value, str):
+        return None
+    code = value.upper()
+    return code if _CODE.fullmatch(code) and code not in _NO_COUNTRY else None
+
+
+def text(value: object) -> str | None:
+    """``value`` as a name, cut to ``MAX_TEXT`` characters, or ``None``."""
+    return value[:MAX_TEXT] if isinstance(value, str) and value else None
+
+
+def number(value: object, low: float, high: float) -> float | None:
+    """``value`` as a number within bounds, or ``None``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        return None
+    return float(value)
+
+
+def asn(value: object) -> int | None:
+    """``value`` (``64500`` or ``"AS64500"``) as an autonomous system number, or ``None``."""
+    if isinstance(value, str):
+        digits = value.removeprefix("AS")
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**32:
+        return None
+    return value

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -37,7 +38,7 @@ from scanner.endpoint import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
@@ -138,6 +139,14 @@ class Accreditation(Model):
         return self.classes is None or data_class in self.classes
 
 
+_READERS: Final[dict[str, Callable[[str], object]]] = {
+    "url": parse_url,
+    "host": parse_host,
+    "address": parse_address,
+    "prefix": lambda text: expand(parse_prefix(text)),
+}
+
+
 class Declaration(Model):
     """One entry of ``endpoints``: exactly one of ``url``, ``host``, ``address``, ``prefix``.
 
@@ -156,6 +165,13 @@ class Declaration(Model):
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         return parse_text(value.strip()) if isinstance(value, str) else value
+
+    @field_validator("url", "host", "address", "prefix")
+    @classmethod
+    def _readable(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            _READERS[info.field_name or ""](value)
+        return value
 
     @model_validator(mode="after")
     def _parse(self) -> Self:
@@ -184,8 +200,8 @@ class Declaration(Model):
                 yield Place(declared=f"{self.host}{port}", host=name, port=self.port)
             case "address":
                 address = parse_address(self.address or "")
-                shown_address = f"[{address}]{port}" if port and ":" in address else f"{address}{port}"
-                yield Place(declared=shown_address, address=address, port=self.port)
+                declared = f"[{address}]{port}" if port and ":" in address else f"{address}{port}"
+                yield Place(declared=declared, address=address, port=self.port)
             case _:
                 network = parse_prefix(self.prefix or "")
                 for one in expand(network):

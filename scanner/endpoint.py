@@ -99,8 +99,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             yield base
             yield f"{bracketed}:{self.port}"
         if self.url is not None:
-            parts = urlsplit(self.url)
-            yield f"{bracketed}:{self.port}{parts.path}{'?' if parts.query else ''}{parts.query}"
+            yield f"{bracketed}:{self.port}/{self.url.split('/', 3)[3]}"
+            yield self.url
 
 
 def parse_text(text: str) -> dict[str, str | int]:

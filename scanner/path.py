@@ -71,24 +71,26 @@ def place_hop(
         if name in vantages
     ]
     feasible = territory.assess(disks)
-    if disks and feasible.consistent:
-        if feasible.home and not feasible.foreign:
-            return PlacedHop("home", "proved by its round-trip times", feasible.countries)
-        if feasible.foreign and not feasible.home:
-            return PlacedHop("abroad", "proved by its round-trip times", feasible.countries)
+    if feasible.home != feasible.foreign:
+        place: HopPlace = "home" if feasible.home else "abroad"
+        return PlacedHop(place, "proved by its round-trip times", tuple(sorted(feasible.countries)))
     votes: defaultdict[str, set[str]] = defaultdict(set)
     for claim in claims:
-        allowed = not disks or not feasible.consistent or claim.country in feasible.countries
+        allowed = (
+            not disks
+            or not feasible.consistent
+            or claim.country not in territory.countries
+            or claim.country in feasible.countries
+        )
         if claim.country is not None and claim.meaning in {"server", "registrant", "origin"} and allowed:
             votes[claim.family].add(claim.country)
     countries = tuple(sorted({country for said in votes.values() for country in said}))
+    said = f"{len(votes)} sources say {', '.join(countries)}"
     if len(votes) < 2:
         return PlacedHop("unknown", "fewer than two sources place it", countries)
     if territory.country not in countries:
-        return PlacedHop("abroad", f"{len(votes)} sources say {', '.join(countries)}", countries)
-    if countries == (territory.country,):
-        return PlacedHop("home", f"{len(votes)} sources say {territory.country}", countries)
-    return PlacedHop("unknown", f"sources disagree ({', '.join(countries)})", countries)
+        return PlacedHop("abroad", said, countries)
+    return PlacedHop("home" if len(countries) == 1 else "unknown", said, countries)
 
 
 def judge_path(

@@ -50,8 +50,6 @@ class Thresholds(Model):
     # (refractive index of silica about 1.47; the bound of Gueye et al. 2006). A larger value is safer, a
     # smaller one could prove what is not so.
     speed_km_per_ms_rtt: Annotated[float, Field(ge=100, le=150, allow_inf_nan=False)] = 100.0
-    # Relative error of great-circle distances on a sphere against the WGS 84 ellipsoid, at most.
-    sphere_margin: Annotated[float, Field(ge=0.0056, le=0.1, allow_inf_nan=False)] = 0.0056
     # An application that answers this much later than the transport, at best, is not where the transport is.
     relay_excess_ms: _Positive = 10.0
     tls_excess_ms: _Positive = 10.0

@@ -9,6 +9,7 @@ is a :class:`Notice`.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -172,35 +173,35 @@ def _name(
     All that would share an id take a longer one, so that an id in a waiver never quietly comes to mean
     another endpoint when lines change their order.
     """
-    names = [list(place.names()) for _, _, place in declared]
-    level = [0] * len(declared)
-    while True:
-        groups: dict[str, list[int]] = {}
-        for index, (_, endpoint, _) in enumerate(declared):
-            groups.setdefault(f"{endpoint.id}/{names[index][level[index]]}", []).append(index)
-        longer = [
-            index
-            for group in groups.values()
-            if len(group) > 1
-            for index in group
-            if level[index] + 1 < len(names[index])
-        ]
-        if not longer:
+    first: dict[tuple[str | int | None, ...], int] = {}
+    faults: list[Fault] = []
+    single: list[tuple[Endpoint, list[str]]] = []
+    for where, one, place in declared:
+        key = (one.id, one.host, one.address, one.port, one.scheme, one.url)
+        earlier = first.setdefault(key, len(single))
+        if earlier == len(single):
+            single.append((one, [f"{one.id}/{name}" for name in place.names()]))
+        else:
+            line = single[earlier][0].line
+            faults.append(
+                document.fault(where, f"{place.declared!r} is declared twice; first on line {line}")
+            )
+    level = [0] * len(single)
+    while longer := _shared([names[level[index]] for index, (_, names) in enumerate(single)]):
+        grown = [index for index in longer if level[index] + 1 < len(single[index][1])]
+        if not grown:
             break
-        for index in longer:
+        for index in grown:
             level[index] += 1
-    faults = [
-        document.fault(
-            declared[index][0],
-            f"{id_!r} is declared twice; first on line {declared[group[0]][1].line}",
-        )
-        for id_, group in groups.items()
-        for index in group[1:]
-    ]
-    ids = {index: id_ for id_, group in groups.items() for index in group}
     return tuple(
-        msgspec.structs.replace(endpoint, id=ids[index]) for index, (_, endpoint, _) in enumerate(declared)
+        msgspec.structs.replace(one, id=names[level[index]]) for index, (one, names) in enumerate(single)
     ), faults
+
+
+def _shared(names: list[str]) -> list[int]:
+    """The places of the names that more than one has."""
+    counts = Counter(names)
+    return [index for index, name in enumerate(names) if counts[name] > 1]
 
 
 def _repeated(document: Document, providers: tuple[Provider, ...]) -> Iterator[Fault]:

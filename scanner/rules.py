@@ -7,6 +7,7 @@ unknown. Thresholds are data (policy.yaml).
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from scanner.verdict import AddressVerdict, SetAside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Container, Sequence
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility, Territory
@@ -46,7 +47,7 @@ class Case:
         assurance: Assurance | None,
         reason: str,
         evidence: Sequence[str] = (),
-        countries: Sequence[str] = (),
+        countries: Collection[str] = (),
         **thresholds: float,
     ) -> AddressVerdict:
         """The verdict of a rule on this case."""
@@ -73,7 +74,7 @@ def judge_address(evidence: AddressEvidence, territory: Territory, thresholds: T
     """The verdict of the first rule that matches."""
     transport = territory.assess([one.disk for one in evidence.transport])
     key = territory.assess([one.disk for one in evidence.key]) if evidence.key else None
-    possible, set_aside = _possible_claims(evidence, transport)
+    possible, set_aside = _possible_claims(evidence, transport, territory.countries)
     case = Case(evidence, transport, key, possible, set_aside, territory, thresholds)
     for rule in RULES:
         if (verdict := rule(case)) is not None:
@@ -98,7 +99,7 @@ def _anycast(case: Case) -> AddressVerdict | None:
     """Rule 3: one address that is at several places at once, by physics or by what is known of it."""
     if not case.transport.consistent:
         pair = _contradiction(case.evidence.transport, case.territory)
-        near, far = pair if pair else (case.evidence.transport[0], case.evidence.transport[-1])
+        near, far = pair or (case.evidence.transport[0], case.evidence.transport[-1])
         return case.verdict(
             "anycast",
             "edge",
@@ -159,8 +160,8 @@ def _relay_reason(excess: Excess, thresholds: Thresholds) -> str:
     distance_km = excess.excess_ms * thresholds.speed_km_per_ms_rtt
     return (
         f"The host answered {_place(excess)} in {excess.transport_ms:.2f} ms, {what} only"
-        f" {excess.excess_ms:.1f} ms later, in each of {excess.tries} tries: something in front passes requests"
-        f" on, up to {distance_km:,.0f} km further, and where the data is stored is not shown."
+        f" {excess.excess_ms:.1f} ms later, in each of {excess.tries} tries: something in front passes"
+        f" requests on, up to {distance_km:,.0f} km further, and where the data is stored is not shown."
     )
 
 
@@ -172,13 +173,13 @@ def _territory(case: Case) -> AddressVerdict | None:
     """
     if not case.evidence.transport:
         return None
-    transport = _settled(case, case.transport, case.evidence.transport)
+    transport = _settled(case.transport)
     if transport is None:
         return None
     location, assurance = transport
     constraints, who = case.evidence.transport, ""
     if location == "inside" and case.key is not None:
-        key = _settled(case, case.key, case.evidence.key)
+        key = _settled(case.key)
         if key is None or key[0] != "inside":
             return None
         assurance = max(assurance, key[1], key=("proved", "bounded").index)
@@ -196,22 +197,13 @@ def _territory(case: Case) -> AddressVerdict | None:
     )
 
 
-def _settled(
-    case: Case, feasible: Feasibility, constraints: Sequence[Constraint]
-) -> tuple[Location, Assurance] | None:
-    if not constraints or not feasible.consistent:
+def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:
+    """What the disks alone show. Where only sea is left, a place or a border is wrong and nothing follows."""
+    if feasible.home != feasible.foreign:
+        return ("inside" if feasible.home else "outside"), "proved"
+    if not feasible.home or bool(feasible.home_cities) == bool(feasible.foreign_cities):
         return None
-    if feasible.home and not feasible.foreign:
-        return "inside", "proved"
-    if feasible.foreign and not feasible.home:
-        return "outside", "proved"
-    if not feasible.home and not feasible.foreign:
-        return None  # only sea: a vantage's place or a border is wrong, and no place follows
-    if feasible.home_cities and not feasible.foreign_cities:
-        return "inside", "bounded"
-    if feasible.foreign_cities and not feasible.home_cities:
-        return "outside", "bounded"
-    return None
+    return ("inside" if feasible.home_cities else "outside"), "bounded"
 
 
 def _territory_reason(
@@ -220,16 +212,16 @@ def _territory_reason(
     near = constraints[0]
     country = case.territory.country_name
     place = near.vantage.city or near.vantage.id
-    says = f"{who} answered {_of(near)}: at most {near.radius_km:,.0f} km away"
+    says = f"{who} answered {_of(near)}: at most {_up(near.radius_km)} km away"
     if location == "inside" and assurance == "proved":
         foreign_km = case.territory.nearest_foreign_km(near.vantage.latitude, near.vantage.longitude)
         if near.radius_km < foreign_km:
-            return f"{says}; the nearest foreign land is {foreign_km:,.0f} km from {place}."
+            return f"{says}; the nearest foreign land is {_down(foreign_km)} km from {place}."
         return f"{says}, and the other vantages' times rule out all foreign land within that."
     if location == "outside" and assurance == "proved":
         home_km = case.territory.nearest_home_km(near.vantage.latitude, near.vantage.longitude)
         if near.radius_km < home_km:
-            return f"{says}; {country} is {home_km:,.0f} km from {place} at the nearest."
+            return f"{says}; {country} is {_down(home_km)} km from {place} at the nearest."
         return f"{says}, and the times of {len(constraints)} vantages together rule out all of {country}."
     left = "no foreign" if location == "inside" else f"no {country}"
     return (
@@ -269,7 +261,11 @@ def _claims(case: Case) -> AddressVerdict:
     said = "; ".join(f"{family}: {', '.join(sorted(votes[family]))}" for family in sorted(votes))
     if case.home in countries and len(countries) > 1:
         return case.verdict(
-            "claims", "conflicting", None, f"Sources disagree ({said}) and no measurement settles it.", evidence
+            "claims",
+            "conflicting",
+            None,
+            f"Sources disagree ({said}) and no measurement settles it.",
+            evidence,
         )
     location: Location = "inside" if case.home in countries else "outside"
     if location == "inside" and (doubt := _unsupported(case)) is not None:
@@ -306,12 +302,12 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
             f"it answered {_of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
         )
     if nearest.rtt_ms > limit_ms:
-        return (
-            "undetermined",
+        why = (
             f"even the nearest vantage, {nearest.vantage.city or nearest.vantage.id}, waited"
             f" {nearest.rtt_ms:.0f} ms (over {limit_ms:.0f}), farther in time than"
-            f" {case.territory.country_name} is wide: neither shown at home nor abroad.",
+            f" {case.territory.country_name} is wide: neither shown at home nor abroad."
         )
+        return "undetermined", why
     return None
 
 
@@ -326,7 +322,7 @@ RULES: tuple[Callable[[Case], AddressVerdict | None], ...] = (
 
 
 def _possible_claims(
-    evidence: AddressEvidence, feasible: Feasibility
+    evidence: AddressEvidence, feasible: Feasibility, mapped: Container[str]
 ) -> tuple[tuple[Claim, ...], tuple[SetAside, ...]]:
     """Rule 2: claims that the constraints rule out are set aside, and listed."""
     possible: list[Claim] = []
@@ -336,6 +332,7 @@ def _possible_claims(
             continue
         if (
             claim.country is None
+            or claim.country not in mapped  # land that no border is known of cannot be ruled out
             or not evidence.transport
             or not feasible.consistent
             or claim.country in feasible.countries
@@ -349,7 +346,7 @@ def _possible_claims(
                 family=claim.family,
                 country=claim.country,
                 reason=f"{claim.country} is ruled out: it answered {_of(near)}, at most"
-                f" {near.radius_km:,.0f} km away.",
+                f" {_up(near.radius_km)} km away.",
             )
         )
     return tuple(possible), tuple(aside)
@@ -364,6 +361,15 @@ def _contradiction(
             if not territory.assess([near.disk, far.disk]).consistent:
                 return near, far
     return None
+
+
+def _up(km: float) -> str:
+    """A bound in whole kilometres, rounded so that it stays true."""
+    return f"{math.ceil(km):,}"
+
+
+def _down(km: float) -> str:
+    return f"{math.floor(km):,}"
 
 
 def _of(constraint: Constraint) -> str:

@@ -49,7 +49,7 @@ def run(
             if callable(command):
                 return command(net)
             if command or sys.stdin.isatty():
-                return _run(list(command) or [os.environ.get("SHELL", "/bin/sh")], net)
+                return execute(command, net)
             return _wait(net)
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -59,7 +59,9 @@ def _terminated(number: int, _: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _run(command: list[str], net: Simnet) -> int:
+def execute(command: Sequence[str], net: Simnet) -> int:
+    """Run a command (a shell, where it is empty) in the world and return its exit status."""
+    command = list(command) or [os.environ.get("SHELL", "/bin/sh")]
     environment = {**os.environ, ENVIRONMENT: str(net.directory)}
     # The process is single-threaded (the sandbox saw to that), so a function between fork and exec is safe.
     with subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent) as process:  # noqa: PLW1509

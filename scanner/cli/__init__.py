@@ -1,1 +1,100 @@
-"""The command ``sarhad``."""
+"""The command ``sarhad``; each subcommand is one module, imported only when it is called.
+
+Standard output is data; progress (only on a terminal) and messages go to standard error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from scanner.cli.exits import CONFIGURATION, INTERNAL, INTERRUPTED
+
+# name -> (module that holds a click command of that name, its short help: kept here so that
+# `sarhad --help` imports none of them)
+COMMANDS: Final = {
+    "scan": ("scanner.cli.scan", "Measure and judge every endpoint of a register."),
+    "demo": ("scanner.cli.demo", "Run the main job on a simulated Internet."),
+    "judge": ("scanner.cli.judge", "Judge recorded observations; the network is never touched."),
+    "register": ("scanner.cli.register", "Check a register, or print its JSON Schema."),
+    "geodata": ("scanner.cli.geodata", "Say what data sources are there and what they say of an address."),
+    "schema": ("scanner.cli.schema", "Print the JSON Schema of a run or of an observation record."),
+    "simnet": ("scanner.cli.simnet", "Run a command inside a simulated Internet."),
+}
+_HELP: Final = """Sarhad verifies, with evidence that can be re-checked, that what cloud providers declare
+to be in a country is there.
+
+\b
+Exit status:
+  0    clean
+  1    a violation at or above --fail-on
+  2    wrong usage or configuration; the message says where
+  3    the scan is incomplete: a vantage got no answer at all
+  4    internal error
+  130  interrupted; what was measured so far was judged and written
+"""
+
+
+class _Lazy(click.Group):
+    """A group that imports a command's module when the command is called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Lazy, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="sarhad", prog_name="sarhad")
+def cli() -> None:
+    """All commands (see ``_HELP``)."""
+
+
+def main() -> None:
+    """Run the command line; whatever goes wrong ends in a message and an exit status, never a traceback."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        status = error.exit_code
+    except click.Abort:
+        status = INTERRUPTED
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        status = CONFIGURATION
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); silence the flush at exit too.
+        sys.stderr.close()
+        status = INTERNAL
+    except Exception as error:  # noqa: BLE001  the last resort: a message instead of a traceback
+        click.echo(f"sarhad: internal error: {type(error).__name__}: {error}", err=True)
+        click.echo("This is a fault of sarhad. Run again with SARHAD_DEBUG=1 for its traceback.", err=True)
+        status = INTERNAL
+        _debug()
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _debug() -> None:
+    import os  # noqa: PLC0415  only on the way out
+    import traceback  # noqa: PLC0415
+
+    if os.environ.get("SARHAD_DEBUG"):
+        traceback.print_exc()

@@ -1,0 +1,60 @@
+"""``sarhad demo``."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scanner.cli import job, options
+
+if TYPE_CHECKING:
+    from probes.simnet.simnet import Simnet
+
+
+@click.command()
+@click.option(
+    "--world",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="World file to simulate.  [default: the shipped Pakistan]",
+)
+@options.outputs
+def demo(world: Path | None, format_: str, outputs: tuple[str, ...], fail_on: str) -> int:
+    """Run the main job on an embedded simulated Internet of real packets.
+
+    Everything happens in network namespaces of its own: no packet leaves this machine. The shipped world is
+    full of cheats, so the exit status is 1; what is true of each is known, and compared with the verdicts
+    on standard error.
+    """
+    from scanner.cli import world as worlds  # noqa: PLC0415  --help does not need it
+
+    targets = job.parse_outputs(format_, outputs)
+
+    def scan(net: Simnet) -> int:
+        return _scan(net, targets, fail_on)
+
+    if world is not None:
+        return worlds.inside(world, scan)
+    with as_file(files("probes").joinpath("simnet", "worlds", "pakistan.yaml")) as shipped:
+        return worlds.inside(shipped, scan)
+
+
+def _scan(net: Simnet, targets: list[job.Output], fail_on: str) -> int:
+    from scanner.truth import compare  # noqa: PLC0415  --help does not need it
+
+    directory = net.directory
+    if not (directory / "register.yaml").exists():
+        raise click.ClickException(f"the world {net.world.name} has no register, so there is nothing to scan")
+    inputs = job.load(
+        job.Files(directory / "register.yaml", directory / "vantages.yaml", geodata=directory / "geodata"),
+        today=date.fromisoformat(net.world.date),
+    )
+    run = job.scan(inputs, *job.measuring("", 2000, directory / "ca.pem"))
+    truth = json.loads((directory / "truth.json").read_bytes())
+    comparison = compare(run.endpoints, {name: one["location"] for name, one in truth.items()})
+    click.echo(str(comparison), err=True)
+    return job.finish(run, targets, fail_on)

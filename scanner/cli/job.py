@@ -1,0 +1,284 @@
+"""The main job as the command line runs it: files in, scan, judgement, outputs, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import os
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from geodata.catalog import GeodataError, Snapshot
+from geodata.territory import Territory
+from probes.document import DocumentError
+from probes.engine.pacing import Rates
+from probes.observation import Observation, now
+from probes.target import Settings
+from probes.vantages.vantage import VantageError, load_vantages
+from scanner import metrics
+from scanner.cli import exits
+from scanner.judge import Inputs, compose, special_name
+from scanner.policy import SEVERITIES, load_policy
+from scanner.register import load_register
+from scanner.run import FileUsed, encode, encode_observations
+from scanner.scan import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.progress import TaskID
+
+    from scanner.run import Run
+    from scanner.scan import Progress
+
+FORMATS: Final = ("table", "json", "jsonl", "prometheus")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where the run goes, in which format; standard output where there is no path."""
+
+    format: str
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a job; ``None`` stands for what is shipped."""
+
+    register: Path
+    vantages: Path
+    policy: Path | None = None
+    geodata: Path | None = None
+
+
+def parse_outputs(format_: str, outputs: Sequence[str]) -> list[Output]:
+    """``--format`` for standard output and each ``--output fmt=path``; a wrong one is a usage error."""
+    parsed = [Output(format_)]
+    for text in outputs:
+        name, separator, path = text.partition("=")
+        if not separator or name not in FORMATS or not path:
+            raise click.UsageError(
+                f"--output {text!r} is not of the form fmt=path with a format of {', '.join(FORMATS)}"
+            )
+        parsed.append(Output(name, Path(path)))
+    return parsed
+
+
+def load(files: Files, today: date | None = None) -> Inputs:
+    """Everything a judgement needs from files; each fault of each file becomes one line of a message."""
+    faults: list[str] = []
+    today = today or datetime.now(UTC).date()
+    with _collect(faults):
+        register = load_register(files.register, today)
+    with _collect(faults):
+        vantages = load_vantages(files.vantages)
+    with _collect(faults):
+        policy = load_policy(files.policy)
+    with _collect(faults):
+        snapshot = Snapshot.open(files.geodata)
+    if faults:
+        raise click.ClickException("\n".join(faults))
+    return Inputs(
+        register=register,
+        vantages=vantages,
+        policy=policy,
+        snapshot=snapshot,
+        territory=Territory.load(register.country),
+        today=today,
+        files=tuple(
+            FileUsed(name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+            for name, path in (("register", files.register), ("vantages", files.vantages))
+        ),
+    )
+
+
+@contextlib.contextmanager
+def _collect(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except DocumentError as error:
+        faults.extend(map(str, error.faults))
+    except GeodataError as error:
+        faults.append(str(error))
+
+
+def measuring(contact: str, rate: float, trust: Path | None) -> tuple[Settings, Rates]:
+    """The probes' settings from the command line's; ``trust`` must be a readable file."""
+    if trust is not None and not trust.is_file():
+        raise click.ClickException(f"--trust {trust}: no such file")
+    return Settings(contact=contact, trust=trust), Rates(process=rate, vantage=rate)
+
+
+def scan(inputs: Inputs, settings: Settings, rates: Rates) -> Run:
+    """Measure and judge; a run that is not complete was interrupted."""
+    started = now()
+    with progress_bar() as progress:
+        work = Scan(
+            inputs.register.endpoints,
+            inputs.vantages,
+            lambda address: special_name(inputs.snapshot, address),
+            settings,
+            rates,
+            progress,
+        )
+        try:
+            asyncio.run(_until_signal(work))
+        except VantageError as error:
+            raise click.ClickException(str(error)) from error
+    return compose(inputs, work.measured.observations, started, complete=work.measured.complete)
+
+
+def rejudge(inputs: Inputs, observations: Sequence[Observation]) -> Run:
+    """Judge recorded observations; the run's times are those of the records, not of this machine's clock."""
+    times = sorted(one.time for one in observations) or [now()]
+    return compose(inputs, observations, times[0], finished=times[-1], complete=True)
+
+
+def read_observations(path: Path) -> list[Observation]:
+    """The records of a JSON Lines file; a wrong line is named by number and what is wrong with it."""
+    decoder = msgspec.json.Decoder(Observation)
+    observations: list[Observation] = []
+    seen: dict[str, int] = {}
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.strip():
+                    continue
+                try:
+                    one = decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    raise click.ClickException(f"{path}:{number}: {error}") from error
+                if one.id in seen:
+                    raise click.ClickException(
+                        f"{path}:{number}: id: {one.id!r} stands twice; first on line {seen[one.id]}"
+                    )
+                seen[one.id] = number
+                observations.append(one)
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be read: {error.strerror}") from error
+    return observations
+
+
+async def _until_signal(work: Scan) -> None:
+    """Run the scan; SIGINT and SIGTERM end it cleanly, keeping what was measured."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work.run())
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def finish(run: Run, outputs: Sequence[Output], fail_on: str) -> int:
+    """Write every output and return the exit status that the run deserves."""
+    for output in outputs:
+        write(run, output)
+    if not run.complete:
+        return exits.INTERRUPTED
+    if fail_on != "never":
+        limit = SEVERITIES.index(fail_on)
+        for result in run.endpoints:
+            if result.status == "violation" and SEVERITIES.index(result.severity) >= limit:
+                return exits.VIOLATION
+    return exits.CLEAN if all(vantage.up for vantage in run.vantages) else exits.INCOMPLETE
+
+
+def write(run: Run, output: Output) -> None:
+    """Write one output; files are replaced atomically, so that a reader never sees half of one."""
+    try:
+        if output.path is None:
+            _write_stream(run, output.format)
+        elif output.format == "prometheus":
+            metrics.write(run, output.path)
+        else:
+            _replace(output.path, _rendered(run, output.format))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise click.ClickException(f"{output.path}: cannot be written: {error.strerror}") from error
+
+
+def _write_stream(run: Run, format_: str) -> None:
+    if format_ == "table":
+        from scanner.report.table import render  # noqa: PLC0415  rich is slow to import
+
+        render(run, sys.stdout)
+    else:
+        sys.stdout.buffer.write(_rendered(run, format_))
+    sys.stdout.flush()
+
+
+def _rendered(run: Run, format_: str) -> bytes:
+    if format_ == "json":
+        return encode(run)
+    if format_ == "jsonl":
+        return encode_observations(run.observations)
+    if format_ == "prometheus":
+        return metrics.render(run)
+    from scanner.report.table import render  # noqa: PLC0415  rich is slow to import
+
+    stream = io.StringIO()
+    render(run, stream)
+    return stream.getvalue().encode()
+
+
+def _replace(path: Path, octets: bytes) -> None:
+    """Write beside ``path`` and rename over it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(octets)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error where that is a terminal; nothing otherwise."""
+    if not sys.stderr.isatty():
+        yield lambda _stage, _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415  rich is slow to import
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(f"Measuring {stage}", total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield report

@@ -1,0 +1,35 @@
+"""``sarhad judge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scanner.cli import job, options
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@options.inputs
+@options.outputs
+def judge(
+    file: Path,
+    register: Path,
+    vantages: Path,
+    policy: Path | None,
+    geodata: Path | None,
+    format_: str,
+    outputs: tuple[str, ...],
+    fail_on: str,
+) -> int:
+    r"""Judge the observation records in FILE (JSON Lines); the network is never touched.
+
+    \b
+    Example:
+      sarhad scan … --output jsonl=observations.jsonl
+      sarhad judge observations.jsonl --register register.yaml --vantages vantages.yaml
+    """
+    targets = job.parse_outputs(format_, outputs)
+    inputs = job.load(job.Files(register, vantages, policy, geodata))
+    return job.finish(job.rejudge(inputs, job.read_observations(file)), targets, fail_on)

@@ -1,0 +1,100 @@
+"""Options that several commands share. A flag wins over its ``SARHAD_*`` variable, that over the default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from scanner.cli.job import FORMATS
+from scanner.policy import SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def inputs(command: _F) -> _F:
+    """What is scanned or judged, from where, and by which rules."""
+    for option in (
+        click.option(
+            "--geodata",
+            type=click.Path(file_okay=False, path_type=Path),
+            envvar="SARHAD_GEODATA",
+            help="Directory of a geodata snapshot.  [default: the embedded one]",
+        ),
+        click.option(
+            "--policy", type=_FILE, envvar="SARHAD_POLICY", help="Policy file.  [default: the shipped one]"
+        ),
+        click.option(
+            "--vantages", type=_FILE, required=True, envvar="SARHAD_VANTAGES", help="File of vantages."
+        ),
+        click.option(
+            "--register", type=_FILE, required=True, envvar="SARHAD_REGISTER", help="File of providers."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def outputs(command: _F) -> _F:
+    """Where the run goes and what makes the command fail."""
+    for option in (
+        click.option(
+            "--fail-on",
+            type=click.Choice([*SEVERITIES, "never"]),
+            default="low",
+            show_default=True,
+            envvar="SARHAD_FAIL_ON",
+            help="Least severity of a violation that makes the exit status 1.",
+        ),
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="FMT=PATH",
+            help="Also write the run to a file; may be given several times.",
+        ),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(FORMATS),
+            default="table",
+            show_default=True,
+            envvar="SARHAD_FORMAT",
+            help="What goes to standard output.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def measuring(command: _F) -> _F:
+    """How much and how fast is probed."""
+    for option in (
+        click.option(
+            "--contact",
+            envvar="SARHAD_CONTACT",
+            default="",
+            help="URL or mail address for the probed, sent in probes and the User-Agent.",
+        ),
+        click.option(
+            "--rate",
+            type=click.FloatRange(min=1, max=100_000),
+            default=1000,
+            show_default=True,
+            envvar="SARHAD_RATE",
+            help="Packets a second, over all vantages.",
+        ),
+        click.option(
+            "--trust",
+            type=_FILE,
+            envvar="SARHAD_TRUST",
+            help="PEM file of certificate authorities to trust beside the system's.",
+        ),
+    ):
+        command = option(command)
+    return command

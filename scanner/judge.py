@@ -1,0 +1,250 @@
+"""From observations to a run: gather the evidence, apply the rules, hold the verdicts against the policy.
+
+Reads the snapshot (claims are looked up here, once an address, and recorded in the run) and nothing else; no
+network, no clock. The same observations and files give the same results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from probes.observation import DnsObservation, PingObservation, TraceObservation
+from scanner import path as paths
+from scanner import policy as policies
+from scanner.evidence import gather
+from scanner.rules import judge_address
+from scanner.run import (
+    EndpointResult,
+    FileUsed,
+    Run,
+    SourceUsed,
+    Tool,
+    VantageUsed,
+    encode_observations,
+)
+from scanner.scan import answered_addresses, endpoint_addresses
+from scanner.verdict import combine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+
+    from geodata.catalog import Snapshot
+    from geodata.claim import Claim
+    from geodata.territory import Territory
+    from probes.observation import Observation
+    from probes.vantages.vantage import Vantage
+    from scanner.policy import Policy
+    from scanner.register import Endpoint, Register
+    from scanner.verdict import AddressVerdict, EndpointVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything beside observations that a judgement uses."""
+
+    register: Register
+    vantages: tuple[Vantage, ...]
+    policy: Policy
+    snapshot: Snapshot
+    territory: Territory
+    today: date
+    files: tuple[FileUsed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of every endpoint, and the claims that were used."""
+
+    endpoints: tuple[EndpointResult, ...]
+    claims: dict[str, tuple[Claim, ...]]
+    special: dict[str, str]
+
+
+def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
+    """Judge every endpoint of the register; endpoints without observations are judged too (unreachable)."""
+    index = _Index(observations)
+    endpoints = inputs.register.endpoints
+    addresses = {endpoint.id: endpoint_addresses(endpoint, index.answers) for endpoint in endpoints}
+    hops = paths.hop_minima(observations)
+    wanted = sorted({address for each in addresses.values() for address in each} | set(hops))
+    special = {
+        address: found for address in wanted if (found := special_name(inputs.snapshot, address)) is not None
+    }
+    claims = {address: inputs.snapshot.claims(address) for address in wanted if address not in special}
+    vantages = {vantage.id: vantage for vantage in inputs.vantages}
+    thresholds = inputs.policy.thresholds
+    placed = {
+        address: paths.place_hop(
+            minima,
+            claims.get(address, ()),
+            special.get(address),
+            vantages,
+            inputs.territory,
+            thresholds,
+        )
+        for address, minima in hops.items()
+    }
+    verdicts: list[EndpointVerdict] = []
+    for endpoint in endpoints:
+        own = index.of(endpoint.id, addresses[endpoint.id])
+        evidence = gather(addresses[endpoint.id], own, claims, special, vantages, thresholds)
+        judged: list[AddressVerdict] = [
+            judge_address(one, inputs.territory, thresholds) for one in evidence.values()
+        ]
+        path = paths.judge_path(own, placed, vantages, inputs.territory)
+        verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own)))
+    findings = policies.judge(inputs.policy, inputs.register, verdicts, inputs.today)
+    return Judgement(
+        endpoints=_results(endpoints, verdicts, findings),
+        claims=claims,
+        special=special,
+    )
+
+
+def compose(
+    inputs: Inputs,
+    observations: Sequence[Observation],
+    started: str,
+    *,
+    complete: bool,
+    finished: str | None = None,
+) -> Run:
+    """The run of ``observations``, judged; ``finished`` is the last observation's time unless given."""
+    judgement = judge(inputs, observations)
+    answering = {one.vantage for one in observations if one.result is not None}
+    asked = {one.vantage for one in observations}
+    digest = hashlib.sha256(encode_observations(observations)).hexdigest()
+    return Run(
+        id=f"{started[:19].replace(':', '')}Z-{digest[:12]}",
+        started=started,
+        finished=finished or max((one.time for one in observations), default=started),
+        complete=complete,
+        tool=Tool(version=version("sarhad")),
+        country=inputs.register.country,
+        vantages=tuple(
+            VantageUsed(
+                id=one.id,
+                city=one.city,
+                latitude=one.latitude,
+                longitude=one.longitude,
+                location_error_km=one.location_error_km,
+                network=one.network,
+                kind=one.kind,
+                up=one.id in answering or one.id not in asked,
+            )
+            for one in inputs.vantages
+        ),
+        sources=tuple(
+            SourceUsed(
+                source=one.source,
+                family=one.family,
+                version=one.version,
+                date=one.date,
+                licence=one.licence,
+                attribution=one.attribution,
+            )
+            for one in inputs.snapshot.sources
+        ),
+        files=inputs.files,
+        policy=inputs.policy.model_dump(mode="json"),
+        notices=tuple(str(notice) for notice in inputs.register.notices),
+        endpoints=judgement.endpoints,
+        observations=tuple(observations),
+        claims=judgement.claims,
+        special=judgement.special,
+    )
+
+
+class _Index:
+    """Observations by endpoint; pings and traces also by address, as endpoints that share one share them."""
+
+    def __init__(self, observations: Iterable[Observation]) -> None:
+        self._by_endpoint: defaultdict[str, list[Observation]] = defaultdict(list)
+        self._by_address: defaultdict[str, list[Observation]] = defaultdict(list)
+        for one in observations:
+            if one.address is not None and isinstance(
+                one, PingObservation | TraceObservation | DnsObservation
+            ):
+                self._by_address[one.address].append(one)
+            else:
+                self._by_endpoint[one.endpoint].append(one)
+        self.answers = answered_addresses(one for each in self._by_endpoint.values() for one in each)
+
+    def of(self, endpoint: str, addresses: Sequence[str]) -> list[Observation]:
+        shared = (one for address in addresses for one in self._by_address[address])
+        return [*self._by_endpoint[endpoint], *shared]
+
+
+def special_name(snapshot: Snapshot, address: str) -> str | None:
+    """The name of the special-purpose block that an address is in, or None."""
+    found = snapshot.special(address)
+    return None if found is None else found.name
+
+
+def _resolution(endpoint: Endpoint, observations: Iterable[Observation]) -> tuple[str, tuple[str, ...]]:
+    """What became of an endpoint's name, in a sentence, with the ids that show it."""
+    asked = sorted(
+        (one for one in observations if isinstance(one, DnsObservation) and one.address is None),
+        key=lambda one: one.id,
+    )
+    if not asked:
+        return f"{endpoint.host or endpoint.id} was not asked for: nothing was measured.", ()
+    outcomes = {
+        "nxdomain": "does not exist",
+        "no-data": "has no address",
+        "servfail": "could not be resolved: the resolver failed",
+        "timeout": "could not be resolved: no answer came",
+        "loop": "could not be resolved: its chain of aliases does not end",
+    }
+    seen = sorted(
+        {outcomes.get(one.error or "no-data", f"could not be resolved ({one.error})") for one in asked}
+    )
+    return (
+        f"{endpoint.host} {' and '.join(seen)}, asked from {len({one.vantage for one in asked})} vantages.",
+        tuple(one.id for one in asked),
+    )
+
+
+def _results(
+    endpoints: Sequence[Endpoint],
+    verdicts: Sequence[EndpointVerdict],
+    findings: Iterable[policies.Finding],
+) -> tuple[EndpointResult, ...]:
+    by_endpoint: defaultdict[str, list[policies.Finding]] = defaultdict(list)
+    for finding in findings:
+        by_endpoint[finding.endpoint].append(finding)
+    return tuple(
+        _result(endpoint, verdict, by_endpoint[endpoint.id])
+        for endpoint, verdict in zip(endpoints, verdicts, strict=True)
+    )
+
+
+# The status of an endpoint is that of its weightiest finding; a waiver covers violations, not doubts.
+_WEIGHT: Final = ("not_applicable", "compliant", "waived", "indeterminate", "violation")
+
+
+def _result(
+    endpoint: Endpoint, verdict: EndpointVerdict, findings: Sequence[policies.Finding]
+) -> EndpointResult:
+    worst = max(
+        findings,
+        key=lambda one: (_WEIGHT.index(one.status), policies.SEVERITIES.index(one.severity)),
+    )
+    return EndpointResult(
+        endpoint=endpoint.id,
+        provider=endpoint.provider,
+        service=endpoint.service,
+        data_class=endpoint.data_class,
+        deployment=endpoint.deployment,
+        declared=endpoint.declared,
+        site=endpoint.site,
+        status=worst.status,
+        severity=worst.severity,
+        verdict=verdict,
+        findings=tuple(findings),
+    )

@@ -1,0 +1,182 @@
+"""A scan: every endpoint of a register measured from every vantage, as observations.
+
+First the names, from everywhere (answers may differ by who asks; all of them are the endpoint's addresses),
+then every address from every vantage. Special-purpose addresses are never probed. An address that several
+endpoints share is pinged and traced once. What was measured so far is kept when the scan is interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from probes.engine.pacing import Pace
+from probes.observation import DnsObservation, TcpObservation
+from probes.session import Session
+from probes.table import PROBES
+from probes.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from probes.engine.pacing import Rates
+    from probes.observation import Observation
+    from probes.target import Settings
+    from probes.vantages.vantage import Vantage
+    from scanner.register import Endpoint
+
+# Ports on which a TLS handshake is what a client is expected to open with.
+TLS_PORTS: Final = frozenset({443, 465, 563, 636, 853, 989, 990, 993, 995, 5061, 6443, 8443})
+DEFAULT_PORT: Final = 443  # asked where only a host or an address was declared
+CONCURRENT_ADDRESSES: Final = 8  # a vantage; the pace decides how fast, this how much is begun
+
+
+class Progress(Protocol):
+    """Told how much there is to do and when a part of it is done."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None: ...
+
+
+@dataclass(slots=True)
+class Measured:
+    """What a scan has measured so far; ``complete`` once nothing is left to do."""
+
+    observations: list[Observation] = field(default_factory=list)
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One address of one endpoint; ``lead`` for the endpoint that pings and traces a shared address."""
+
+    target: Target
+    lead: bool
+
+
+class Scan:
+    """One scan; :meth:`run` once. ``measured`` is there also after it was cancelled."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        vantages: Sequence[Vantage],
+        special: Callable[[str], str | None],
+        settings: Settings,
+        rates: Rates,
+        progress: Progress,
+    ) -> None:
+        self.measured = Measured()
+        self._endpoints = endpoints
+        self._vantages = vantages
+        self._special = special
+        self._settings = settings
+        self._pace = Pace(rates)
+        self._progress = progress
+        self._done = 0
+
+    async def run(self) -> Measured:
+        """Measure everything; raises ``VantageError`` where a vantage cannot be used at all."""
+        sessions = [Session(vantage, self._pace) for vantage in self._vantages]
+        async with contextlib.AsyncExitStack() as stack:
+            for session in sessions:
+                await stack.enter_async_context(session)
+            named = [_target(endpoint) for endpoint in self._endpoints if endpoint.host is not None]
+            await self._resolve(sessions, named)
+            jobs = self._jobs()
+            await self._measure(sessions, jobs)
+        self.measured.complete = True
+        return self.measured
+
+    async def _resolve(self, sessions: Sequence[Session], targets: Sequence[Target]) -> None:
+        total = len(sessions) * len(targets)
+        self._done = 0
+        async with asyncio.TaskGroup() as group:
+            for session in sessions:
+                gate = asyncio.Semaphore(CONCURRENT_ADDRESSES)
+                for target in targets:
+                    group.create_task(self._resolve_one(session, target, gate, total))
+
+    async def _resolve_one(
+        self, session: Session, target: Target, gate: asyncio.Semaphore, total: int
+    ) -> None:
+        async with gate:
+            await self._probe("dns", target, session)
+        self._step("names", total)
+
+    def _jobs(self) -> list[_Job]:
+        """Every address of every endpoint, declared or answered to any vantage, in the register's order."""
+        answers = answered_addresses(self.measured.observations)
+        jobs: list[_Job] = []
+        seen: set[str] = set()
+        for endpoint in self._endpoints:
+            for address in endpoint_addresses(endpoint, answers):
+                if self._special(address) is None:
+                    jobs.append(_Job(_target(endpoint, address), lead=address not in seen))
+                    seen.add(address)
+        return jobs
+
+    async def _measure(self, sessions: Sequence[Session], jobs: Sequence[_Job]) -> None:
+        total = len(sessions) * len(jobs)
+        self._done = 0
+        async with asyncio.TaskGroup() as group:
+            for index, session in enumerate(sessions):
+                gate = asyncio.Semaphore(CONCURRENT_ADDRESSES)
+                for job in jobs:
+                    group.create_task(self._measure_one(session, job, gate, total, first=index == 0))
+
+    async def _measure_one(
+        self, session: Session, job: _Job, gate: asyncio.Semaphore, total: int, *, first: bool
+    ) -> None:
+        target = job.target
+        async with gate:
+            if job.lead:
+                await self._probe("ping", target, session)
+            tcp = await self._probe("tcp", target, session)
+            if any(isinstance(one, TcpObservation) and one.result and one.result.open for one in tcp):
+                if target.scheme == "https" or target.port in TLS_PORTS:
+                    await self._probe("tls", target, session)
+                if target.scheme is not None:
+                    await self._probe("http", target, session)
+            if job.lead:
+                await self._probe("trace", target, session)
+                if first:
+                    await self._probe("reverse", target, session)
+        self._step("addresses", total)
+
+    async def _probe(self, kind: str, target: Target, session: Session) -> Sequence[Observation]:
+        observations = await PROBES[kind](target, session, self._settings)
+        self.measured.observations.extend(observations)
+        return observations
+
+    def _step(self, stage: str, total: int) -> None:
+        self._done += 1
+        self._progress(stage, self._done, total)
+
+
+def answered_addresses(observations: Iterable[Observation]) -> Mapping[str, tuple[str, ...]]:
+    """The addresses that each endpoint's name was answered with, by any vantage, each once."""
+    answers: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for one in observations:
+        if isinstance(one, DnsObservation) and one.result is not None and one.address is None:
+            answers[one.endpoint].update(dict.fromkeys(one.result.addresses))
+    return {endpoint: tuple(sorted(addresses)) for endpoint, addresses in answers.items()}
+
+
+def endpoint_addresses(endpoint: Endpoint, answers: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """All addresses of an endpoint: the declared one and those that its name was answered with."""
+    declared = (endpoint.address,) if endpoint.address is not None else ()
+    return tuple(dict.fromkeys((*declared, *answers.get(endpoint.id, ()))))
+
+
+def _target(endpoint: Endpoint, address: str | None = None) -> Target:
+    return Target(
+        endpoint=endpoint.id,
+        host=endpoint.host,
+        address=address,
+        port=endpoint.port or DEFAULT_PORT,
+        scheme=endpoint.scheme,
+        url=endpoint.url,
+    )

@@ -1,0 +1,375 @@
+"""The rules of the verdict, on evidence made for each."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geodata.claim import Claim
+from geodata.territory import Territory
+from probes.observation import (
+    DnsObservation,
+    DnsRecord,
+    DnsResult,
+    Hop,
+    HttpObservation,
+    HttpResult,
+    Observation,
+    PingObservation,
+    PingResult,
+    Reply,
+    TlsObservation,
+    TlsResult,
+    TraceObservation,
+    TraceResult,
+)
+from probes.vantages.vantage import Vantage
+from scanner.evidence import gather
+from scanner.policy import Thresholds
+from scanner.rules import judge_address
+from scanner.verdict import AddressVerdict, combine
+
+ADDRESS = "198.18.0.1"
+TIME = "2026-11-01T00:00:00Z"
+PLACES = {
+    "khi": ("Karachi", 24.8607, 67.0011),
+    "lhe": ("Lahore", 31.5204, 74.3587),
+    "isb": ("Islamabad", 33.6844, 73.0479),
+    "dxb": ("Dubai", 25.2048, 55.2708),
+    "sin": ("Singapore", 1.3521, 103.8198),
+    "fra": ("Frankfurt", 50.1109, 8.6821),
+}
+VANTAGES = {
+    name: Vantage(id=name, city=city, latitude=latitude, longitude=longitude, location_error_km=5)
+    for name, (city, latitude, longitude) in PLACES.items()
+}
+THRESHOLDS = Thresholds()
+
+
+@cache
+def pakistan() -> Territory:
+    return Territory.load("PK")
+
+
+def ping(vantage: str, *rtts_ms: float, number: int = 0) -> Observation:
+    return PingObservation(
+        id=f"ping-{vantage}-{number}",
+        vantage=vantage,
+        endpoint="e",
+        address=ADDRESS,
+        time=TIME,
+        result=PingResult(method="icmp", sent=max(1, len(rtts_ms)), rtts_ms=rtts_ms),
+        error=None if rtts_ms else "timeout",
+    )
+
+
+def tls(vantage: str, tcp_ms: float, handshake_ms: float, tries: int = 5) -> Observation:
+    return TlsObservation(
+        id=f"tls-{vantage}",
+        vantage=vantage,
+        endpoint="e",
+        address=ADDRESS,
+        time=TIME,
+        result=TlsResult(port=443, sent=tries, tcp_rtt_ms=tcp_ms, handshake_ms=handshake_ms),
+    )
+
+
+def http(vantage: str, page_ms: float, nothing_ms: float) -> Observation:
+    return HttpObservation(
+        id=f"http-{vantage}",
+        vantage=vantage,
+        endpoint="e",
+        address=ADDRESS,
+        time=TIME,
+        result=HttpResult(ttfb_ms=(page_ms,) * 5, probe_ttfb_ms=(nothing_ms,) * 5),
+    )
+
+
+def claim(family: str, country: str | None, **more: object) -> Claim:
+    fields = {"source": f"{family}.x", "family": family, "prefix": "198.18.0.0/24", "meaning": "server"}
+    return Claim(**{**fields, "country": country, **more})  # type: ignore[arg-type]  # fields of many types
+
+
+def judge(
+    observations: list[Observation], claims: tuple[Claim, ...] = (), special: str | None = None
+) -> AddressVerdict:
+    evidence = gather([ADDRESS], observations, {ADDRESS: claims}, {ADDRESS: special}, VANTAGES, THRESHOLDS)
+    return judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS)
+
+
+ALL_PK = (claim("registry", "PK", meaning="registrant"), claim("alpha", "PK"), claim("beta", "PK"))
+ALL_SG = (claim("registry", "SG", meaning="registrant"), claim("alpha", "SG"), claim("beta", "SG"))
+
+
+class TestTerritory:
+    """Constraints settle where a host is whatever databases say."""
+
+    def test_near_karachi_is_proved_inside(self) -> None:
+        verdict = judge([ping("khi", 0.9, 0.61), ping("sin", 95)], ALL_SG)
+        assert (verdict.location, verdict.assurance, verdict.rule) == ("inside", "proved", "territory")
+        assert verdict.reason == (
+            "It answered Karachi in 0.61 ms: at most 66 km away; the nearest foreign land is 163 km from"
+            " Karachi."
+        )
+        assert {one.country for one in verdict.set_aside} == {"SG"}
+        assert "ping-khi-0" in verdict.evidence
+
+    def test_near_singapore_is_proved_outside_on_space_that_all_call_pakistani(self) -> None:
+        verdict = judge([ping("khi", 95), ping("sin", 0.4)], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == ("outside", "proved", "territory")
+        assert [one.family for one in verdict.set_aside] == ["alpha", "beta", "registry"]
+
+    def test_near_lahore_the_border_is_nearer_than_any_proof(self) -> None:
+        verdict = judge([ping("lhe", 0.2)], ALL_PK)
+        assert verdict.location == "inside"
+        assert verdict.assurance == "bounded", "India is feasible, but no city of it"
+
+    def test_two_vantages_together_prove_what_neither_does(self) -> None:
+        alone = judge([ping("khi", 6)])
+        assert alone.assurance != "proved"
+        both = judge([ping("khi", 6), ping("isb", 6)])
+        assert both.location in {"inside", "undetermined", "edge"}
+
+    def test_a_high_rtt_proves_nothing(self) -> None:
+        verdict = judge([ping("khi", 80.4), ping("dxb", 108), ping("sin", 170)])
+        assert (verdict.location, verdict.assurance) == ("undetermined", None)
+
+    def test_the_location_error_of_a_vantage_weakens_its_proof(self) -> None:
+        vague = {"khi": VANTAGES["khi"].model_copy(update={"location_error_km": 900})}
+        evidence = gather([ADDRESS], [ping("khi", 0.6)], {}, {}, vague, THRESHOLDS)
+        assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).assurance is None
+
+    def test_a_zero_or_negative_rtt_is_no_measurement(self) -> None:
+        assert judge([ping("khi", 0.0, -1.0)]).location == "unreachable"
+
+
+class TestBogon:
+    """A special-purpose address is nobody's on the Internet."""
+
+    def test_it_is_undetermined_whatever_else_is_said(self) -> None:
+        verdict = judge([ping("khi", 0.5)], ALL_PK, special="Private-Use")
+        assert (verdict.location, verdict.rule) == ("undetermined", "bogon")
+        assert "Private-Use" in verdict.reason
+
+
+class TestAnycast:
+    """One address at several places is an edge, however near it is."""
+
+    def test_disks_that_do_not_meet(self) -> None:
+        verdict = judge([ping("khi", 0.5), ping("fra", 0.5), ping("sin", 0.5)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "anycast")
+        assert "Karachi" in verdict.reason
+        assert "Frankfurt" in verdict.reason
+
+    def test_a_known_anycast_network_at_one_ms(self) -> None:
+        known = claim("known-networks", None, meaning="anycast", network="EXAMPLE-CDN", asn=64500)
+        verdict = judge([ping("khi", 0.5)], (*ALL_PK, known))
+        assert (verdict.location, verdict.rule) == ("edge", "anycast")
+        assert "EXAMPLE-CDN" in verdict.reason
+
+
+class TestRelay:
+    """A front at home with the machine abroad is not at home."""
+
+    def test_tls_that_ends_elsewhere(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 28.9)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+
+    def test_http_that_is_answered_elsewhere(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.4), http("khi", 111, 110)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+
+    def test_a_slow_page_is_not_a_far_server(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 150, 1.0)], ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
+
+    def test_one_busy_vantage_accuses_nobody(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), ping("isb", 25), tls("isb", 25, 60)], ALL_PK)
+        assert verdict.location == "inside"
+
+    def test_few_tries_accuse_nobody(self) -> None:
+        assert judge([ping("khi", 0.5), tls("khi", 0.6, 28.9, tries=1)], ALL_PK).rule != "relay"
+
+    def test_a_handshake_too_slow_for_a_proof_weakens_it(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 6.0)], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == ("inside", "corroborated", "claims")
+
+    def test_the_proof_is_of_the_keys_holder_where_tls_was_measured(self) -> None:
+        verdict = judge([ping("khi", 0.4), tls("khi", 0.6, 1.2)])
+        assert verdict.assurance == "proved"
+        assert verdict.reason.startswith("The holder of its certificate's key answered Karachi in 1.20 ms")
+
+
+class TestClaims:
+    """Families of sources have one vote each, and a split is shown."""
+
+    def test_two_families_corroborate(self) -> None:
+        verdict = judge([ping("khi", 12)], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == ("inside", "corroborated", "claims")
+
+    def test_one_family_claims_however_many_sources_it_has(self) -> None:
+        verdict = judge([ping("khi", 12)], (claim("alpha", "PK"), claim("alpha", "PK", source="alpha.city")))
+        assert verdict.assurance == "claimed"
+
+    def test_a_split_is_conflicting(self) -> None:
+        verdict = judge([ping("khi", 30)], (claim("alpha", "PK"), claim("beta", "AE"), claim("gamma", "PK")))
+        assert (verdict.location, verdict.assurance) == ("conflicting", None)
+
+    def test_foreign_countries_need_not_agree_with_each_other(self) -> None:
+        verdict = judge([ping("khi", 60)], (claim("alpha", "SG"), claim("beta", "MY")))
+        assert (verdict.location, verdict.assurance) == ("outside", "corroborated")
+
+    def test_no_country_is_unknown_and_not_abroad(self) -> None:
+        assert judge([ping("khi", 30)], (claim("alpha", None),)).location == "undetermined"
+
+    def test_where_users_are_is_not_where_a_server_is(self) -> None:
+        verdict = judge([ping("khi", 30)], (claim("alpha", "PK", meaning="user_egress"),))
+        assert verdict.location == "undetermined"
+
+    def test_what_the_audited_says_of_itself_never_stands_alone(self) -> None:
+        verdict = judge([ping("khi", 30)], (claim("geofeed", "PK", asserted_by="operator"),))
+        assert verdict.location == "undetermined"
+
+    def test_home_is_not_believed_where_a_foreign_vantage_is_nearest(self) -> None:
+        verdict = judge([ping("khi", 38), ping("dxb", 30)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("conflicting", "unsupported-claim")
+
+    def test_home_is_not_believed_where_every_vantage_is_far_in_time(self) -> None:
+        verdict = judge([ping("khi", 95), ping("isb", 110)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+
+
+class TestUnreachable:
+    """What does not answer is neither at home nor abroad."""
+
+    def test_silence_is_unreachable_whatever_is_claimed(self) -> None:
+        assert judge([ping("khi"), ping("sin")], ALL_PK).location == "unreachable"
+
+    def test_what_could_not_be_asked_is_left_to_the_claims(self) -> None:
+        silent = PingObservation(
+            id="p", vantage="khi", endpoint="e", address=ADDRESS, time=TIME, error="unsupported"
+        )
+        assert judge([silent], ALL_PK).location == "inside"
+
+    def test_a_traces_last_answer_counts_and_a_nats_does_not(self) -> None:
+        def trace(icmp: tuple[int, int] | None) -> Observation:
+            hops = (Hop(ttl=3, replies=(Reply(address=ADDRESS, rtt_ms=0.6, icmp=icmp),)),)
+            return TraceObservation(
+                id="t",
+                vantage="khi",
+                endpoint="e",
+                address=ADDRESS,
+                time=TIME,
+                result=TraceResult(method="icmp", reached=icmp != (11, 0), hops=hops),
+            )
+
+        assert judge([trace((0, 0))]).assurance == "proved"
+        assert judge([trace((11, 0))]).assurance is None
+
+
+class TestEndpoint:
+    """An endpoint takes the worst of its addresses."""
+
+    @staticmethod
+    def _combine(*locations: str) -> str:
+        addresses = [
+            AddressVerdict(address=f"198.18.0.{index}", location=location, rule="r", reason=location)  # type: ignore[arg-type]  # names of locations
+            for index, location in enumerate(locations)
+        ]
+        return combine("e", addresses, ("unknown", "", ()), ("e does not exist.", ("d",))).location
+
+    def test_one_of_three_abroad_is_abroad(self) -> None:
+        assert self._combine("inside", "outside", "inside") == "outside"
+
+    def test_one_that_does_not_answer_leaves_it_undetermined(self) -> None:
+        assert self._combine("inside", "unreachable") == "undetermined"
+        assert self._combine("unreachable", "unreachable") == "unreachable"
+
+    def test_an_edge_is_worse_than_a_doubt(self) -> None:
+        assert self._combine("conflicting", "edge", "inside") == "edge"
+
+    def test_no_address_at_all(self) -> None:
+        verdict = combine("e", [], ("unknown", "", ()), ("e does not exist.", ("d",)))
+        assert (verdict.location, verdict.reason, verdict.evidence) == (
+            "unreachable",
+            "e does not exist.",
+            ("d",),
+        )
+
+    def test_reverse_names_are_kept_as_hints(self) -> None:
+        record = DnsRecord(name="1.0.18.198.in-addr.arpa.", type="PTR", target="\\027[31m.example.")
+        one = DnsObservation(
+            id="d",
+            vantage="khi",
+            endpoint="e",
+            address=ADDRESS,
+            time=TIME,
+            result=DnsResult(question="1.0.18.198.in-addr.arpa.", chain=(record,)),
+        )
+        evidence = gather([ADDRESS], [one], {}, {}, VANTAGES, THRESHOLDS)
+        assert evidence[ADDRESS].names == ("\\027[31m.example.",)
+
+
+rtts = st.dictionaries(st.sampled_from(sorted(PLACES)), st.floats(0.05, 300), max_size=6)
+countries = st.lists(st.sampled_from(["PK", "SG", "AE", "IN", "US"]), max_size=4)
+
+
+def _claims(countries: list[str]) -> tuple[Claim, ...]:
+    return tuple(claim(f"f{index}", country) for index, country in enumerate(countries))
+
+
+class TestProperties:
+    """What holds of every verdict, whatever the evidence."""
+
+    @given(rtts, countries, st.randoms(use_true_random=False))
+    @settings(max_examples=60, deadline=None)
+    def test_the_order_of_observations_never_matters(
+        self, rtts: dict[str, float], countries: list[str], shuffle: random.Random
+    ) -> None:
+        observations = [ping(name, rtt_ms) for name, rtt_ms in rtts.items()]
+        observations += [tls(name, rtt_ms, rtt_ms + 1) for name, rtt_ms in rtts.items()]
+        again = observations.copy()
+        shuffle.shuffle(again)
+        assert judge(observations, _claims(countries)) == judge(again, _claims(countries))
+
+    @given(rtts, countries, st.lists(st.floats(0, 100), min_size=6, max_size=6))
+    @settings(max_examples=60, deadline=None)
+    def test_added_delay_never_creates_a_proof(
+        self, rtts: dict[str, float], countries: list[str], delays: list[float]
+    ) -> None:
+        before = judge([ping(name, rtt_ms) for name, rtt_ms in rtts.items()], _claims(countries))
+        slower = dict(zip(sorted(rtts), delays, strict=False))
+        after = judge(
+            [ping(name, rtt_ms + slower[name]) for name, rtt_ms in rtts.items()], _claims(countries)
+        )
+        if after.assurance == "proved" and after.rule == "territory":
+            assert before.assurance == "proved"
+
+    @given(rtts, rtts)
+    @settings(max_examples=60, deadline=None)
+    def test_more_evidence_never_turns_a_proof_of_outside_into_inside(
+        self, some: dict[str, float], more: dict[str, float]
+    ) -> None:
+        first = [ping(name, rtt_ms) for name, rtt_ms in some.items()]
+        second = [ping(name, rtt_ms, number=1) for name, rtt_ms in more.items()]
+        if judge(first).location == "outside":
+            assert judge(first + second).location in {"outside", "edge"}
+
+    @given(rtts, countries)
+    @settings(max_examples=60, deadline=None)
+    def test_a_claim_that_physics_forbids_changes_no_verdict(
+        self, rtts: dict[str, float], countries: list[str]
+    ) -> None:
+        observations = [ping(name, rtt_ms) for name, rtt_ms in rtts.items()]
+        with_all = judge(observations, _claims(countries))
+        aside = {one.source for one in with_all.set_aside}
+        allowed = tuple(one for one in _claims(countries) if one.source not in aside)
+        without = judge(observations, allowed)
+        assert (with_all.location, with_all.assurance, with_all.rule) == (
+            without.location,
+            without.assurance,
+            without.rule,
+        )

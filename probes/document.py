@@ -125,7 +125,9 @@ class Document:
         try:
             value = builder.document()
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            # Of a quote that is never closed, the place where it opens helps; else the place of the problem.
+            opened = error.context_mark if "quoted scalar" in str(error.context) else None
+            mark = opened or error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else None
             raise _single(file, line, _syntax(text, line, error)) from error
         except yaml.YAMLError as error:
@@ -149,7 +151,9 @@ class Document:
     def validate(self, model: type[_M]) -> _M:
         """The document as a ``model``; a :class:`DocumentError` lists every field that is wrong."""
         if not isinstance(self.value, dict):
-            raise _single(self.file, 1, f"must be a mapping of keys to values, not {_kind(self.value)}")
+            raise _single(
+                self.file, self.line(()), f"must be a mapping of keys to values, not {_kind(self.value)}"
+            )
         try:
             return model.model_validate(self.value)
         except ValidationError as error:
@@ -158,6 +162,8 @@ class Document:
     def _explain(self, model: type[BaseModel], error: ValidationError) -> list[Fault]:
         faults: dict[tuple[_Path, str], Fault] = {}
         for detail in error.errors(include_url=False):
+            if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
+                continue  # pydantic counts without the entries that are wrong, and these are named already
             path = self._path(detail["loc"])
             message = _message(detail)
             if detail["type"] == "extra_forbidden":
@@ -304,7 +310,7 @@ _SYNTAX: Final = (
     ("expected ',' or", "a bracket, brace or comma is missing"),
     ("could not find expected ':'", "a ':' is missing after a key"),
     ("that cannot start any token", "text that begins with such a character needs quotes"),
-    ("unexpected end of stream", "a quote or bracket is never closed"),
+    ("unexpected end of stream", "the quote that opens here is never closed"),
 )
 
 

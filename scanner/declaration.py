@@ -16,6 +16,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -23,6 +24,7 @@ from pydantic import (
 from probes.document import Model
 from scanner.country import CODES
 from scanner.endpoint import (
+    DATA_CLASSES,
     DataClass,
     Deployment,
     Place,
@@ -101,9 +103,24 @@ def _check_version(value: object) -> object:
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$"), BeforeValidator(_check_id)]
 Date = Annotated[date, BeforeValidator(_check_date)]
-Class = Annotated[DataClass, BeforeValidator(_check_class)]
+Class = Annotated[
+    DataClass,
+    BeforeValidator(_check_class),
+    WithJsonSchema({"enum": [*DATA_CLASSES, "sensitive"], "type": "string"}),
+]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$"), BeforeValidator(_check_country)]
-Asn = Annotated[int, Field(ge=1, le=2**32 - 2), BeforeValidator(parse_asn)]
+Asn = Annotated[
+    int,
+    BeforeValidator(parse_asn),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 2**32 - 2},
+                {"type": "string", "pattern": "^([Aa][Ss])? ?[0-9]{1,10}$"},
+            ]
+        }
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(parse_port)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 

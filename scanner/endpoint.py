@@ -169,11 +169,11 @@ def parse_host(text: str) -> str:
         raise ValueError(f"{shown(text)} is a URL, not a name; give the URL by itself")
     if "*" in text:
         raise ValueError(f"{shown(text)} is a wildcard; declare each name that is served")
-    if not name or "." not in name:
-        raise ValueError(f"{shown(text)} is not a full domain name (no dot in it)")
     if len(name) > _MAX_NAME:
         raise ValueError(f"is a name of {len(name)} characters; the DNS allows {_MAX_NAME}")
     ascii_name = name.lower() if name.isascii() else _to_ascii(name)
+    if "." not in ascii_name:
+        raise ValueError(f"{shown(text)} is not a full domain name (no dot in it)")
     if len(ascii_name) > _MAX_NAME:
         raise ValueError(f"{shown(text)} is {len(ascii_name)} octets as A-labels; the DNS allows {_MAX_NAME}")
     labels = ascii_name.split(".")

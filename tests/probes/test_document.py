@@ -133,7 +133,7 @@ class TestRefusals:
             ("a: 1\nb: x: y\n", 2, "needs quotes"),
             ("a: 1\n b: 2\n", 2, "is not valid YAML"),
             ("a: [1, 2\n", 2, "is not valid YAML"),
-            ('a: "x\n', 2, "never closed"),
+            ('a: "x\n\n', 1, "never closed"),
             ("a: @x\n", 1, "needs quotes"),
             ("a: 1\nb: 'x\x00y'\n", 2, "U+0000"),
             ("a: 1\n\nb: \x1b[31m\n", 3, "U+001B"),

@@ -1,0 +1,327 @@
+"""Tests of the register, of endpoints' ids, and of whatever may be in a register's file."""
+
+from __future__ import annotations
+
+import random
+from datetime import date
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probes.document import Document, DocumentError
+from probes.vantages.vantage import load_vantages
+from scanner.country import CODES
+from scanner.endpoint import parse_asn, parse_host, parse_url
+from scanner.register import Endpoint, Register, json_schema, load_register, parse_register
+
+CONFIG = Path(__file__).parents[2] / "config"
+EXAMPLE = CONFIG / "register.example.yaml"
+TODAY = date(2026, 11, 1)
+
+
+def register(*endpoints: str, waivers: str = "[]", today: date = TODAY, accreditation: str = "") -> Register:
+    text = f"""
+version: 1
+providers:
+  - id: indus
+    name: Indus
+    accreditation: {accreditation or "{status: accredited}"}
+    asns: [64500, AS64501, "64502"]
+    prefixes: [203.0.113.0/24]
+    services:
+      - id: web
+        deployment: government
+        data_class: sensitive
+        endpoints: [{", ".join(endpoints)}]
+waivers: {waivers}
+"""
+    return parse_register(Document.parse(text.encode(), "register.yaml"), today)
+
+
+def one(endpoint: str) -> Endpoint:
+    (found,) = register(endpoint).endpoints
+    return found
+
+
+class TestEndpoints:
+    """What was declared becomes values, in every form that the grammar has."""
+
+    @pytest.mark.parametrize(
+        ("text", "id_", "host", "address", "port", "url"),
+        [
+            ("https://A.example", "a.example", "a.example", None, 443, "https://a.example/"),
+            ("http://a.example/x?y=1", "a.example", "a.example", None, 80, "http://a.example/x?y=1"),
+            ("HTTPS://a.example:443", "a.example", "a.example", None, 443, "https://a.example/"),
+            ("https://a.example:8443/", "a.example:8443", "a.example", None, 8443, "https://a.example:8443/"),
+            ("http://a.example:443", "a.example:443", "a.example", None, 443, "http://a.example:443/"),
+            ("https://203.0.113.7/", "203.0.113.7", None, "203.0.113.7", 443, "https://203.0.113.7/"),
+            (
+                '"https://[2001:DB8::0:1]:8443"',
+                "[2001:db8::1]:8443",
+                None,
+                "2001:db8::1",
+                8443,
+                "https://[2001:db8::1]:8443/",
+            ),
+            (
+                '"https://a.example/ü?q=ü"',
+                "a.example",
+                "a.example",
+                None,
+                443,
+                "https://a.example/%C3%BC?q=%C3%BC",
+            ),
+            ("https://a.example/%2F%20", "a.example", "a.example", None, 443, "https://a.example/%2F%20"),
+            ("a.example", "a.example", "a.example", None, None, None),
+            ("a.example.", "a.example", "a.example", None, None, None),
+            ("a.example:22", "a.example:22", "a.example", None, 22, None),
+            ("_dmarc.a_b.example", "_dmarc.a_b.example", "_dmarc.a_b.example", None, None, None),
+            ("203.0.113.7", "203.0.113.7", None, "203.0.113.7", None, None),
+            ("203.0.113.7:22", "203.0.113.7:22", None, "203.0.113.7", 22, None),
+            ('"2001:db8::1"', "2001:db8::1", None, "2001:db8::1", None, None),
+            ('"[2001:db8::1]:22"', "[2001:db8::1]:22", None, "2001:db8::1", 22, None),
+            ("{host: a.example, port: 22}", "a.example:22", "a.example", None, 22, None),
+            ('{host: a.example, port: "22"}', "a.example:22", "a.example", None, 22, None),
+            ("{address: 10.0.0.1}", "10.0.0.1", None, "10.0.0.1", None, None),
+            ("{url: http://a.example}", "a.example", "a.example", None, 80, "http://a.example/"),
+        ],
+    )
+    def test_forms(
+        self, text: str, id_: str, host: str | None, address: str | None, port: int | None, url: str | None
+    ) -> None:
+        found = one(text)
+        assert found.id == f"indus/web/{id_}"
+        assert (found.host, found.address, found.port, found.url) == (host, address, port, url)
+        assert found.scheme == (url.partition(":")[0] if url else None)
+
+    @pytest.mark.parametrize(
+        ("written", "name"),
+        [
+            ("پاکستان.example", "xn--mgbai9azgqp6j.example"),
+            ("BÜCHER.example", "xn--bcher-kva.example"),
+            ("faß.example", "xn--fa-hia.example"),
+            ("XN--BCHER-KVA.example", "xn--bcher-kva.example"),
+            ("a\u3002example", "a.example"),
+        ],
+    )
+    def test_internationalised_names_are_a_labels(self, written: str, name: str) -> None:
+        assert parse_host(written) == name
+
+    def test_carry_what_their_service_and_provider_declared(self) -> None:
+        found = one("{host: a.example, site: Karachi}")
+        assert (found.provider, found.service, found.deployment) == ("indus", "web", "government")
+        assert found.data_class == "confidential"
+        assert (found.asns, found.prefixes) == ((64500, 64501, 64502), ("203.0.113.0/24",))
+        assert (found.site, found.line) == ("Karachi", 13)
+
+    def test_of_a_prefix_are_all_its_addresses(self) -> None:
+        found = register("{prefix: 203.0.113.16/28, site: Lahore}").endpoints
+        assert [each.address for each in found] == [f"203.0.113.{n}" for n in range(16, 32)]
+        assert {each.declared for each in found} == {"203.0.113.16/28"}
+        assert {each.site for each in found} == {"Lahore"}
+
+    def test_of_an_ipv6_prefix_too(self) -> None:
+        assert len(register('{prefix: "2001:db8::10/124"}').endpoints) == 16
+
+    def test_are_found_by_id(self) -> None:
+        found = register("a.example", "b.example")
+        assert found.endpoint("indus/web/b.example") is found.endpoints[1]
+        assert found.provider("indus").name == "Indus"
+
+
+class TestIds:
+    """An id is as short as it can be, belongs to one endpoint, and never comes to mean another."""
+
+    @pytest.mark.parametrize(
+        ("endpoints", "ids"),
+        [
+            (["http://a.example", "https://a.example"], ["a.example:80", "a.example:443"]),
+            (["a.example", "https://a.example"], ["a.example", "a.example:443"]),
+            (["https://a.example/x", "https://a.example/y"], ["a.example:443/x", "a.example:443/y"]),
+            (["https://a.example/", "https://a.example/?x"], ["a.example:443/", "a.example:443/?x"]),
+            (
+                ["https://a.example", "http://a.example", "http://a.example:443"],
+                ["https://a.example/", "a.example:80", "http://a.example:443/"],
+            ),
+            (["https://a.example", "a.example:443"], ["a.example", "a.example:443"]),
+        ],
+    )
+    def test_grow_only_where_they_must(self, endpoints: list[str], ids: list[str]) -> None:
+        assert [each.id.removeprefix("indus/web/") for each in register(*endpoints).endpoints] == ids
+
+    def test_do_not_depend_on_the_order(self) -> None:
+        texts = ["http://a.example", "https://a.example", "a.example", "https://a.example/x", "b.example"]
+        expected = {each.declared: each.id for each in register(*texts).endpoints}
+        shuffled = random.Random(1)  # noqa: S311  # an order, no secret
+        for _ in range(10):
+            shuffled.shuffle(texts)
+            assert {each.declared: each.id for each in register(*texts).endpoints} == expected
+
+
+class TestAsns:
+    """AS numbers are written in any of the usual ways."""
+
+    @pytest.mark.parametrize("value", [64500, "64500", "AS64500", "as64500", "AS 64500"])
+    def test_that_are_taken(self, value: object) -> None:
+        assert parse_asn(value) == 64500
+
+    @pytest.mark.parametrize(
+        "value", [True, None, 1.5, [], -1, 0, 23456, 65535, 2**32 - 1, 2**40, "AS", "x1"]
+    )
+    def test_that_are_not(self, value: object) -> None:
+        with pytest.raises(ValueError, match="AS"):
+            parse_asn(value)
+
+
+class TestNotices:
+    """What is no mistake and will count against somebody is noticed, with its line."""
+
+    def notices(self, accreditation: str, waivers: str = "[]") -> list[str]:
+        found = register("https://a.example", accreditation=accreditation, waivers=waivers)
+        return [f"{each.code} {each.line}" for each in found.notices]
+
+    def test_nothing_to_notice(self) -> None:
+        assert self.notices("{status: accredited, issued: 2026-11-01, expires: 2026-11-01}") == []
+
+    def test_an_accreditation_that_ended(self) -> None:
+        assert self.notices("{status: accredited, expires: 2026-10-31}") == ["accreditation-expired 6"]
+
+    def test_the_end_of_what_was_never_given_is_no_news(self) -> None:
+        assert self.notices("{status: revoked, expires: 2026-10-31}") == []
+
+    def test_an_accreditation_that_has_not_begun(self) -> None:
+        assert self.notices("{status: registered, issued: 2026-11-02}") == ["accreditation-not-begun 6"]
+
+    def test_a_class_out_of_scope(self) -> None:
+        assert self.notices("{status: accredited, classes: [secret]}") == ["class-out-of-scope 12"]
+
+    def test_the_alias_of_a_class_is_the_class(self) -> None:
+        assert self.notices("{status: accredited, classes: [sensitive]}") == []
+
+    def test_waivers_that_do_not_hold(self) -> None:
+        waiver = "endpoint: indus/web/a.example, issuer: CO, reason: x"
+        ended = f"[{{{waiver}, expires: 2026-10-31}}]"
+        coming = f"[{{{waiver}, issued: 2026-11-02, expires: 2027-10-31}}]"
+        assert self.notices("{status: accredited}", ended) == ["waiver-expired 14"]
+        assert self.notices("{status: accredited}", coming) == ["waiver-not-begun 14"]
+
+    def test_they_read_like_faults(self) -> None:
+        found = register("a.example", accreditation="{status: accredited, expires: 2026-10-31}").notices
+        assert str(found[0]) == (
+            "register.yaml:6: providers[0].accreditation.expires:"
+            " 'indus' has the status accredited, which ended on 2026-10-31"
+        )
+
+
+class TestWaivers:
+    """A waiver is for one endpoint, or for the addresses of one declared prefix."""
+
+    def test_for_an_endpoint(self) -> None:
+        found = register(
+            "a.example",
+            "b.example",
+            waivers="[{endpoint: indus/web/a.example, issuer: CO, reason: x, expires: 2027-01-01},"
+            " {endpoint: indus/web/a.example, issuer: CO, reason: y, expires: 2028-01-01}]",
+        )
+        assert [each.reason for each in found.waivers_of("indus/web/a.example")] == ["y", "x"]
+        assert found.waivers_of("indus/web/b.example") == ()
+
+    def test_for_a_prefix(self) -> None:
+        found = register(
+            "{prefix: 203.0.113.16/28}",
+            "203.0.113.1",
+            waivers="[{endpoint: indus/web/203.0.113.16/28, issuer: CO, reason: x, expires: 2027-01-01}]",
+        )
+        assert len([each for each in found.endpoints if found.waivers_of(each.id)]) == 16
+        assert not found.waivers_of("indus/web/203.0.113.1")
+
+
+class TestShippedExamples:
+    """What is shipped works, and the schema says the same as the program."""
+
+    def test_the_example_register_is_in_order(self) -> None:
+        found = load_register(EXAMPLE, TODAY)
+        assert len(found.endpoints) == 23
+        assert found.notices == ()
+
+    def test_the_example_vantages_are_in_order(self) -> None:
+        assert {each.id for each in load_vantages(CONFIG / "vantages.example.yaml")} >= {"khi", "lhe", "isb"}
+
+    def test_the_example_fits_the_schema(self) -> None:
+        schema = json_schema()
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.validate(Document.read(EXAMPLE).value, schema)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["misspelt-status", "misspelt-endpoint-key", "host-and-address", "bad-provider-id", "port-too-large"],
+    )
+    def test_what_is_wrong_does_not_fit_it(self, name: str) -> None:
+        value = Document.read(Path(__file__).parent / "registers" / f"{name}.yaml").value
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(value, json_schema())
+
+    def test_there_are_249_countries(self) -> None:
+        assert len(CODES) == 249
+
+
+_GOOD = EXAMPLE.read_bytes()
+_JUNK = st.sampled_from(
+    rb"""
+    : - { } [ ] # " ' &a *a ~ -1 1e999 / // @ % :// [::1] xn-- .. . 0/0 /0 65536 null true \\
+    2026-13-45 9999-12-31 0xffffffffffffffffffffffffffffffffffffffffffffffff
+    """.split()
+) | st.sampled_from([b"\n", b" ", b"\t", b"\x00", b"\xff", "پ".encode(), "☃".encode(), "。".encode()])
+_EDIT = st.tuples(st.integers(0, len(_GOOD)), st.integers(0, 12), _JUNK | st.binary(max_size=4))
+
+
+class TestHostileRegisters:
+    """Whatever stands in a register, it is a register or it is refused."""
+
+    @given(st.lists(_EDIT, min_size=1, max_size=4))
+    @settings(max_examples=400, deadline=None)
+    def test_any_edit_of_a_good_one(self, edits: list[tuple[int, int, bytes]]) -> None:
+        octets = _GOOD
+        for at, length, junk in edits:
+            octets = octets[:at] + junk + octets[at + length :]
+        try:
+            found = parse_register(Document.parse(octets, "register.yaml"), TODAY)
+        except DocumentError as error:
+            refusal = str(error)
+        else:
+            refusal = "none"
+            assert len({each.id for each in found.endpoints}) == len(found.endpoints)
+        assert refusal
+
+    @given(
+        st.text(max_size=80)
+        | st.lists(_JUNK, max_size=8).map(lambda each: b"".join(each).decode("utf-8", "replace"))
+    )
+    @settings(max_examples=600, deadline=None)
+    def test_any_text_for_a_url_or_a_name(self, text: str) -> None:
+        for parse, given_text in (
+            (parse_url, f"https://{text}"),
+            (parse_url, text),
+            (parse_host, f"{text}.example"),
+        ):
+            try:
+                parsed = parse(given_text)
+            except ValueError as error:
+                assert str(error)  # noqa: PT017  # which of both comes is not known here
+            else:
+                name = parsed if isinstance(parsed, str) else parsed.url or ""
+                assert name.isascii()
+                assert name.isprintable()
+                assert " " not in name
+
+    def test_many_waivers_for_nothing_are_answered_soon(self) -> None:
+        wrong = ", ".join(
+            f"{{endpoint: indus/web/b{n}.example, issuer: CO, reason: x, expires: 2027-01-01}}"
+            for n in range(2000)
+        )
+        with pytest.raises(DocumentError) as caught:
+            register(*(f"a{n}.example" for n in range(2000)), waivers=f"[{wrong}]")
+        assert len(caught.value.faults) == 2000

@@ -113,10 +113,11 @@ class Directory:
             if answer is None or answer.cname is None or (entry is not None and entry.rcode != "NOERROR"):
                 texts = getattr(answer, ADDRESSES.get(rdtype, ""), ())
                 return self._end(response, name, entry, _records(name, rdtype, *texts) if texts else None)
-            response.answer.append(_records(name, dns.rdatatype.CNAME, answer.cname))
+            target = _name(answer.cname)
+            response.answer.append(_records(name, dns.rdatatype.CNAME, target.to_text()))
             if rdtype == dns.rdatatype.CNAME:
                 return dns.rcode.NOERROR
-            name = _name(answer.cname)
+            name = target
         return dns.rcode.SERVFAIL
 
     def _end(

@@ -138,8 +138,8 @@ class _Asker:
         found = _Chain()
         records: list[DnsRecord] = []
         try:
-            async with asyncio.timeout(self._settings.dns_deadline_s):
-                await self._follow(name, kind, records, found)
+            async with asyncio.timeout(self._settings.dns_deadline_s) as limit:
+                await self._follow(name, kind, records, found, limit)
         except TimeoutError:
             found.error = "timeout"
         except MeasureError as failure:
@@ -150,9 +150,9 @@ class _Asker:
     async def nameservers(self, name: dns.name.Name) -> tuple[str, ...]:
         """The name servers of the zone that holds ``name``; none where that cannot be found out."""
         try:
-            async with asyncio.timeout(self._settings.dns_deadline_s):
+            async with asyncio.timeout(self._settings.dns_deadline_s) as limit:
                 while len(name.labels) > 1:
-                    message = await self._ask(name, dns.rdatatype.NS)
+                    message = await self._ask(name, dns.rdatatype.NS, limit)
                     found = _rdata(message, name, dns.rdatatype.NS)
                     if found:
                         return tuple(hostname.present(each.target) for each, _ in found[:MAX_NAMES])
@@ -162,12 +162,17 @@ class _Asker:
         return ()
 
     async def _follow(
-        self, name: dns.name.Name, kind: dns.rdatatype.RdataType, records: list[DnsRecord], found: _Chain
+        self,
+        name: dns.name.Name,
+        kind: dns.rdatatype.RdataType,
+        records: list[DnsRecord],
+        found: _Chain,
+        limit: asyncio.Timeout,
     ) -> None:
         seen = {name}
         while True:
             asked = name
-            message = await self._ask(name, kind)
+            message = await self._ask(name, kind, limit)
             found.rcode = dns.rcode.to_text(message.rcode())
             while alias := _rdata(message, name, dns.rdatatype.CNAME):
                 target, ttl = alias[0][0].target, alias[0][1]
@@ -192,12 +197,20 @@ class _Asker:
             if name == asked:
                 raise MeasureError("no-data")
 
-    async def _ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message:
-        """One question, of each resolver until one answers; twice, because datagrams get lost."""
+    async def _ask(
+        self, name: dns.name.Name, kind: dns.rdatatype.RdataType, limit: asyncio.Timeout
+    ) -> dns.message.Message:
+        """One question, of each resolver until one answers; twice, because datagrams get lost.
+
+        ``limit`` is put off by the time that the question waits for its turn: a busy scan is no slow name.
+        """
         query = dns.message.make_query(name, kind, use_edns=0, payload=_EDNS_OCTETS)
         error = MeasureError("unsupported", "no resolver is configured")
         for resolver in self._resolvers * _ROUNDS:
-            await self._session.pace.turn(resolver)
+            left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+            limit.reschedule(None)
+            await self._session.pace.question(resolver)
+            limit.reschedule(asyncio.get_running_loop().time() + left)
             try:
                 message, _ = await dns.asyncquery.udp_with_fallback(
                     query,

@@ -12,14 +12,19 @@ _MAX_TARGETS: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Limits in packets (or connections, or questions) a second."""
+    """Limits in packets (or connections, or questions) a second.
+
+    A resolver is ours and made to be asked; a target is somebody's whom we check.
+    """
 
     process: float = 2000.0
     vantage: float = 1000.0
     target: float = 50.0
+    resolver: float = 500.0
 
     def __post_init__(self) -> None:
-        if not all(0 < rate < float("inf") for rate in (self.process, self.vantage, self.target)):
+        rates = (self.process, self.vantage, self.target, self.resolver)
+        if not all(0 < rate < float("inf") for rate in rates):
             raise ValueError("a rate must be a number above zero")
 
 
@@ -57,6 +62,7 @@ class Pace:
         # A timer of asyncio is 1 to 2 ms coarse, so a burst of 5 ms' worth keeps the rate reachable.
         self.process = Bucket(self.rates.process, max(1.0, self.rates.process * 0.005))
         self._targets: dict[str, Bucket] = {}
+        self._resolvers: dict[str, Bucket] = {}
 
     def vantage(self) -> Bucket:
         """A new bucket for one vantage's engine."""
@@ -72,9 +78,17 @@ class Pace:
         return bucket
 
     async def turn(self, address: str) -> None:
-        """Wait for the turn of one connection or question to ``address``."""
+        """Wait for the turn of one connection to ``address``."""
         now = monotonic()
-        target = self.target(address, now)
+        await self._turn(self.target(address, now), now)
+
+    async def question(self, resolver: str) -> None:
+        """Wait for the turn of one question to a resolver."""
+        if resolver not in self._resolvers:
+            self._resolvers[resolver] = Bucket(self.rates.resolver, max(1.0, self.rates.resolver * 0.1))
+        await self._turn(self._resolvers[resolver], monotonic())
+
+    async def _turn(self, target: Bucket, now: float) -> None:
         at = max(self.process.ready_at(now), target.ready_at(now))
         self.process.take(now)
         target.take(now)

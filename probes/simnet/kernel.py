@@ -12,7 +12,7 @@ CLONE_NEWNET = 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18  # linux/mount.h
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 _MNT_DETACH = 2
-_PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK = 1, 29  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_TIMERSLACK = 1, 4, 29  # linux/prctl.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,6 +42,11 @@ def unmount(target: str) -> None:
 def die_with_parent(signal: int) -> None:
     """Have the kernel send ``signal`` to this process when the thread that made it ends."""
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl")
+
+
+def own_proc() -> None:
+    """Have this process own its files in ``/proc``, also where its program has file capabilities; OSError."""
+    _checked(_libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(1), 0, 0, 0), "prctl")
 
 
 def timer_slack(nanoseconds: int) -> None:

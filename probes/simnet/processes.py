@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from probes.simnet import kernel, netlink
 from probes.simnet.router import Router, forward
+from probes.simnet.sandbox import SandboxError, refused
 from probes.simnet.world import Vantage
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 DEVICE = "sim0"
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
-_REASON = 2000  # characters of a failure that fit into one write to the pipe
+_REASON = 600  # characters of a failure that fit into one write to the pipe
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def _guarded(body: Callable[[], object], report: int, site: str | None) -> NoRet
         inner = error
         while isinstance(inner, BaseExceptionGroup):
             inner = inner.exceptions[0]
-        _tell(report, failed=site or "", reason=f"{type(inner).__name__}: {inner}"[:_REASON])
+        kind = "" if isinstance(inner, SandboxError) else f"{type(inner).__name__}: "
+        _tell(report, failed=site or "", reason=f"{kind}{inner}"[:_REASON])
     finally:
         os._exit(status)
 
@@ -94,12 +96,16 @@ def _tell(report: int, **message: str | int) -> None:
 
 def _keep(work: Work, alive: int, report: int) -> None:
     """The keeper: starts the supervisor and ends it with the caller."""
+    gc.freeze()  # what was inherited is not finalized here: its descriptors' numbers get new meanings
     os.setsid()  # a terminal's Ctrl-C is for the caller, which then stops the world in order
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
     _only({alive, report}, work.log)
-    kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS)
+    try:
+        kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS)
+    except OSError as error:
+        raise SandboxError(refused(error)) from error
     supervisor = os.fork()
     if supervisor == 0:
         os.close(alive)
@@ -134,7 +140,6 @@ def _supervise(work: Work, report: int) -> None:
     """The init of the namespace: makes the sites and the router, and ends when one of them does."""
     kernel.die_with_parent(signal.SIGKILL)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    gc.freeze()
     children: dict[int, str] = {}
     devices: list[int] = []
     sites = work.topology.sites
@@ -192,6 +197,7 @@ def _be(site: Vantage | Farm, work: Work, devices: list[int], report: int) -> No
         _tell(report, ready=site.id)
 
     if not isinstance(site, Vantage) and any(not host.dead and host.services for host in site.hosts):
+        asyncio._set_running_loop(None)  # noqa: SLF001 the caller's, if a world is started from a coroutine
         asyncio.run(work.serve(site, work.topology.world, work.credentials, ready))
         return
     ready()

@@ -52,11 +52,11 @@ def enter() -> None:
     if os.geteuid() != 0:
         _enter_user_namespace()
     try:
-        kernel.unshare(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
+        _leave()
         kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
         netlink.loopback_up()
     except OSError as error:
-        raise SandboxError(_refused(error)) from error
+        raise SandboxError(refused(error)) from error
     _Entered.inside = True
     netlink.configure()
     try:
@@ -90,15 +90,27 @@ def check() -> None:
 def _enter_user_namespace() -> None:
     uid, gid = os.geteuid(), os.getegid()
     try:
+        kernel.own_proc()
         kernel.unshare(kernel.CLONE_NEWUSER)
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="ascii")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="ascii")
     except OSError as error:
-        raise SandboxError(_refused(error)) from error
+        raise SandboxError(refused(error)) from error
 
 
-def _refused(error: OSError) -> str:
+def _leave() -> None:
+    """Leave the machine's network and mounts; a root that may not is root of a user namespace that may."""
+    try:
+        kernel.unshare(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
+    except PermissionError:
+        if os.geteuid() != 0:
+            raise
+        _enter_user_namespace()
+        kernel.unshare(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
+
+
+def refused(error: OSError) -> str:
     """Why the kernel refused namespaces, and what would allow them."""
     switches = (
         (_DEBIAN_SWITCH, "0", "sysctl kernel.unprivileged_userns_clone=1"),

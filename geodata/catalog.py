@@ -13,7 +13,9 @@ import msgspec
 
 from geodata.claim import Claim, Meaning
 from geodata.sources.mmdb import Mmdb
+from geodata.sources.registry import Registry
 from geodata.sources.source import GeodataError, Reader, Record
+from geodata.sources.table import Table
 from geodata.special import SpecialPurpose, decode, special_purpose
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     source: Name
     family: Name
     meaning: Meaning
-    format: Literal["mmdb"] = "mmdb"
-    file: FileName
+    format: Literal["mmdb", "table", "iptocc"] = "mmdb"
+    file: FileName | None = None  # iptocc carries its own data
     version: str | None = None
     date: Day | None = None
     licence: str | None = None
@@ -81,7 +83,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     attribution: str | None = None
 
 
-_FORMATS: Final[Mapping[str, Callable[[Path], Reader]]] = {"mmdb": Mmdb}
+_FORMATS: Final[Mapping[str, Callable[[Path], Reader]]] = {"mmdb": Mmdb, "table": Table}
 
 
 class Snapshot:
@@ -114,7 +116,7 @@ class Snapshot:
         manifest = _manifest(directory / MANIFEST)
         readers: list[Reader] = []
         try:
-            readers.extend(_FORMATS[one.format](directory / one.file) for one in manifest.sources)
+            readers.extend(_open(directory, one) for one in manifest.sources)
         except BaseException:
             for reader in readers:
                 reader.close()
@@ -197,6 +199,13 @@ class Snapshot:
         self.close()
 
 
+def _open(directory: Path, source: Source) -> Reader:
+    if source.format == "iptocc":
+        return Registry()
+    assert source.file is not None  # checked with the manifest
+    return _FORMATS[source.format](directory / source.file)
+
+
 def _manifest(path: Path) -> Manifest:
     try:
         with path.open("rb") as stream:
@@ -214,6 +223,11 @@ def _manifest(path: Path) -> Manifest:
         if source.source in seen:
             raise GeodataError(f"{path}: sources[{number}].source: {source.source!r} stands twice", "corrupt")
         seen.add(source.source)
+        if (source.file is None) != (source.format == "iptocc"):
+            wanted = "must be absent" if source.format == "iptocc" else "is missing"
+            raise GeodataError(
+                f"{path}: sources[{number}].file: {wanted} for format {source.format!r}", "corrupt"
+            )
     for number, prefix in enumerate(manifest.lab):
         _check_lab(f"{path}: lab[{number}]", prefix)
     return manifest

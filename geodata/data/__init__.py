@@ -1,1 +1,1 @@
-"""Embedded data, with the scripts that make it (see ATTRIBUTION.md)."""
+"""The embedded snapshot: see ATTRIBUTION.md for what it is made of."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
+import secrets
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from probes.simnet import authority, hosts
 from probes.simnet.sandbox import SandboxError
 from probes.simnet.simnet import Simnet
 from probes.simnet.topology import Topology
-from probes.simnet.world import load_world
+from probes.simnet.world import Farm, Host, World, load_world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
+    from probes.simnet.authority import Credentials
     from probes.simnet.topology import Family
+    from probes.simnet.world import Dns, Service
 
 WORLDS = Path(__file__).with_name("worlds")
 
@@ -106,3 +113,54 @@ def basics() -> Iterator[Peer]:
 @pytest.fixture(scope="session")
 def troubles() -> Iterator[Peer]:
     yield from started("troubles")
+
+
+class Hosting:
+    """Hosts of a world, run on this machine's loopback addresses, without namespaces."""
+
+    @staticmethod
+    def loopback() -> str:
+        """An address of this machine that no other test uses."""
+        return f"127.{secrets.randbelow(200) + 10}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+
+    @staticmethod
+    def host(address: str, *services: Service, dead: bool = False) -> Host:
+        """A host on loopback, where a world's file would not let it stand."""
+        return Host.model_construct(addresses=(address,), services=services, allow=None, dead=dead)
+
+    @staticmethod
+    @contextlib.asynccontextmanager
+    async def serving(*standing: Host, dns: Dns | None = None) -> AsyncIterator[Credentials]:
+        """The hosts, while they run."""
+        farm = Farm.model_construct(id="farm", place="x", hosts=standing)
+        world = World.model_construct(name="test", farms=(farm,), dns=dns, vantages=())
+        credentials = authority.issue(world)
+        ready = asyncio.Event()
+        task = asyncio.create_task(hosts.serve(farm, world, credentials, ready.set))
+        waiter = asyncio.create_task(ready.wait())
+        await asyncio.wait({task, waiter}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        if task.done():
+            task.result()
+        try:
+            yield credentials
+        finally:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    @staticmethod
+    def trusting(credentials: Credentials) -> ssl.SSLContext:
+        """A client that trusts the world's authority and no other."""
+        return ssl.create_default_context(cadata=credentials.ca_pem.decode())
+
+    @staticmethod
+    async def hang_up(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@pytest.fixture(scope="session")
+def hosting() -> Hosting:
+    return Hosting()

@@ -249,6 +249,11 @@ class TestValidation:
             parse(text).validate(_Outer)
         assert str(caught.value) == f"file.yaml:{message}"
 
+    def test_a_list_is_not_called_empty_for_entries_that_are_wrong(self) -> None:
+        with pytest.raises(DocumentError) as caught:
+            parse("inner:\n - name: a\n   tags: [1]\n").validate(_Outer)
+        assert [fault.field for fault in caught.value.faults] == ["inner[0].tags[0]"]
+
     def test_a_long_value_is_cut(self) -> None:
         with pytest.raises(DocumentError) as caught:
             parse("inner:\n - {name: a, kind: " + "y" * 100_000 + "}").validate(_Outer)

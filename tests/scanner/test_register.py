@@ -110,6 +110,33 @@ class TestEndpoints:
     def test_internationalised_names_are_a_labels(self, written: str, name: str) -> None:
         assert parse_host(written) == name
 
+    @pytest.mark.parametrize(
+        ("entry", "declared"),
+        [
+            ("https://A.example", "https://A.example"),
+            ("{host: A.example, port: 22}", "A.example:22"),
+            ("A.example", "A.example"),
+            ("{address: 203.0.113.7, port: 22}", "203.0.113.7:22"),
+            ("{address: 203.0.113.7}", "203.0.113.7"),
+            ('{address: "2001:DB8::1", port: 22}', "[2001:db8::1]:22"),
+            ('{address: "2001:DB8::1"}', "2001:db8::1"),
+        ],
+    )
+    def test_keep_what_was_written(self, entry: str, declared: str) -> None:
+        assert one(entry).declared == declared
+
+    def test_names_may_be_as_long_as_the_dns_allows(self) -> None:
+        longest = ".".join(["a" * 63] * 3 + ["b" * 53, "example"])
+        assert len(longest) == 253
+        assert one(longest).host == longest
+        with pytest.raises(ValueError, match="254 characters"):
+            parse_host(f"a{longest[63:]}" + "c" * 63)
+
+    @pytest.mark.parametrize("text", ["a.example.0x7f", "a.0x", "1.2.3", "a.7", "１.１.１.１"])  # noqa: RUF001  full width
+    def test_names_that_some_software_reads_as_addresses_are_refused(self, text: str) -> None:
+        with pytest.raises(ValueError, match="ends in a number"):
+            parse_host(text)
+
     def test_carry_what_their_service_and_provider_declared(self) -> None:
         found = one("{host: a.example, site: Karachi}")
         assert (found.provider, found.service, found.deployment) == ("indus", "web", "government")
@@ -197,6 +224,10 @@ class TestNotices:
 
     def test_a_class_out_of_scope(self) -> None:
         assert self.notices("{status: accredited, classes: [secret]}") == ["class-out-of-scope 12"]
+        found = register("a.example", accreditation="{status: accredited, classes: [open, secret]}").notices
+        assert found[0].message == (
+            "confidential data is not in 'indus''s accreditation, which is for open, secret"
+        )
 
     def test_the_alias_of_a_class_is_the_class(self) -> None:
         assert self.notices("{status: accredited, classes: [sensitive]}") == []

@@ -51,8 +51,13 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Dn
     try:
         name = hostname.parse(target.host)
         question = hostname.present(name)
-        answers = [await asker.follow(name, kind) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)]
-        nameservers = await asker.nameservers(name)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(asker.follow(name, kind)) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)
+            ]
+        answers = [task.result() for task in tasks]
+        if any(answer.error != "timeout" for answer in answers):
+            nameservers = await asker.nameservers(name)
     except MeasureError as failure:
         error = failure.code
     chain = tuple(dict.fromkeys(record for answer in answers for record in answer.records))

@@ -6,6 +6,7 @@ Standard output is data; progress (only on a terminal) and messages go to standa
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Final
 
@@ -69,6 +70,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; whatever goes wrong ends in a message and an exit status, never a traceback."""
+    # numpy's linear algebra would start threads when imported; it has nothing here that is worth them, and
+    # a process with threads cannot enter a user namespace (unshare(2)).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -93,7 +97,6 @@ def main() -> None:
 
 
 def _debug() -> None:
-    import os  # noqa: PLC0415  only on the way out
     import traceback  # noqa: PLC0415
 
     if os.environ.get("SARHAD_DEBUG"):

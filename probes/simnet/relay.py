@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from probes.simnet.world import Service
 
-MAX_CONNECTIONS = 256  # of one service; more are reset
+MAX_CONNECTIONS = 256  # of one service; more are cut off
 CHUNK = 2**16
 IDLE_S = 30.0
 CONNECT_S = 10.0

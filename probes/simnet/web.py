@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from probes.simnet.world import Service
 
-MAX_CONNECTIONS = 512  # of one service; more are reset
+MAX_CONNECTIONS = 512  # of one service; more are cut off
 MAX_LINE = 8190  # octets of a request line or header field; aiohttp answers 400 over it
 LIFETIME_S = 120.0  # of a connection, whatever it does
 SWEEP_S = 5.0
@@ -191,7 +191,7 @@ async def _listening(
 
 
 class _Refusal(asyncio.Protocol):
-    """Resets a connection at once."""
+    """Ends a connection at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)

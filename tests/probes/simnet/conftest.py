@@ -133,7 +133,9 @@ class Hosting:
     async def serving(*standing: Host, dns: Dns | None = None) -> AsyncIterator[Credentials]:
         """The hosts, while they run."""
         farm = Farm.model_construct(id="farm", place="x", hosts=standing)
-        world = World.model_construct(name="test", farms=(farm,), dns=dns, vantages=())
+        world = World.model_construct(
+            version=1, name="test", country="PK", places={}, farms=(farm,), dns=dns, vantages=()
+        )
         credentials = authority.issue(world)
         ready = asyncio.Event()
         task = asyncio.create_task(hosts.serve(farm, world, credentials, ready.set))

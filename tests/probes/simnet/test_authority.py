@@ -16,7 +16,7 @@ from probes.simnet.world import Farm, Host, Service, World
 
 def world(*hosts: Host) -> World:
     farm = Farm(id="farm", place="x", hosts=hosts)
-    return World.model_construct(name="test", farms=(farm,))
+    return World.model_construct(version=1, name="test", country="PK", places={}, vantages=(), farms=(farm,))
 
 
 def host(*names: str, kind: str = "https", addresses: tuple[str, ...] = ("198.18.0.1",)) -> Host:

@@ -27,7 +27,14 @@ def world(*networks: Network) -> World:
         "dubai": place("Dubai", "AE", "10.9.0.0/24"),
     }
     return World.model_construct(
-        name="test", date="2026-11-01", places=places, databases=DATABASES, networks=networks
+        version=1,
+        country="PK",
+        vantages=(),
+        name="test",
+        date="2026-11-01",
+        places=places,
+        databases=DATABASES,
+        networks=networks,
     )
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from probes.session import Session
-
     from tests.probes.conftest import Chain, Identity
 
 pytestmark = pytest.mark.net
@@ -136,6 +135,23 @@ class TestTrace:
         seen = await observe("trace", Target("e", address="10.9.72.1"), session)
         assert (seen.error, seen.result.reached, len(seen.result.hops)) == ("prohibited", False, 2)
         assert seen.result.hops[1].replies[0].icmp == (3, 13)
+
+    async def test_hundreds_at_once_are_told_apart(self, session: Session, chain: Chain) -> None:
+        """Every address of a network answers for itself; half of the traces lead to silence."""
+        for index, name in enumerate((chain.source, *chain.routers)):
+            chain.ip(name, "route", "add", "10.9.100.0/23", "via", f"10.9.{index}.2")
+        chain.ip(chain.host, "route", "add", "local", "10.9.100.0/24", "dev", "lo")
+        chain.ip(chain.host, "route", "add", "blackhole", "10.9.101.0/24")
+        addresses = [f"10.9.{100 + last % 2}.{last}" for last in range(1, 255)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(session.engine.trace(each, wait_s=0.3)) for each in addresses]
+        for address, task in zip(addresses, tasks, strict=True):
+            result = task.result()
+            path = [[reply.address for reply in hop.replies] for hop in result.hops]
+            assert path[:3] == [[hop] for hop in chain.hops4[:3]]
+            assert result.reached == address.startswith("10.9.100.")
+            assert path[3:] == ([[address]] if result.reached else [[]] * 5)
+        assert session.engine.dropped == 0
 
 
 class TestPrivilege:

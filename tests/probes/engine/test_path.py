@@ -1,0 +1,195 @@
+"""Traces over networks that exist only here, on a clock that only moves when something happens."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.engine.path import GAP, MAX_REPLIES, Path
+
+
+@dataclass(frozen=True, order=True)
+class Answer:
+    """What comes back for a probe after ``rtt`` seconds."""
+
+    address: str
+    rtt: float
+    reached: bool = False
+    stopped: bool = False
+
+
+Network = Callable[[int, int], list[Answer]]
+
+
+def line(
+    hops: int, rtt: float = 0.01, silent: frozenset[int] = frozenset(), *, dead: bool = False
+) -> Network:
+    """A destination behind ``hops`` - 1 routers, ``rtt`` a hop."""
+
+    def answers(ttl: int, _attempt: int) -> list[Answer]:
+        if ttl in silent or (dead and ttl >= hops):
+            return []
+        if ttl >= hops:
+            return [Answer("dst", rtt * hops, reached=True)]
+        return [Answer(f"r{ttl}", rtt * ttl)]
+
+    return answers
+
+
+class Walk:
+    """A trace run to its end; counts probes, fails if the path neither sends nor ends nor waits."""
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        max_ttl: int = 30,
+        wait: float = 1.0,
+        attempts: int = 2,
+        deadline: float = 30.0,
+    ) -> None:
+        self.path = Path(max_ttl, wait, attempts, deadline)
+        self.sent: list[tuple[float, int]] = []
+        now = 100.0
+        coming: list[tuple[float, int, int, int, Answer]] = []
+        for _ in range(20_000):
+            while coming and coming[0][0] <= now:
+                at, _, ttl, attempt, answer = heapq.heappop(coming)
+                self.path.answer(
+                    ttl, attempt, answer.address, at, reached=answer.reached, stopped=answer.stopped
+                )
+            if self.path.closed(now):
+                self.took = now - 100.0
+                return
+            probe = self.path.next(now)
+            if probe is not None:
+                ttl, attempt = probe
+                self.path.sent(ttl, now)
+                self.sent.append((now, ttl))
+                for answer in network(ttl, attempt):
+                    heapq.heappush(coming, (now + answer.rtt, len(self.sent), ttl, attempt, answer))
+                continue
+            wake = max(self.path.wake(now), now + 0.0005)
+            now = min([wake, *(item[0] for item in coming[:1])])
+        pytest.fail("the trace does not end")
+
+    def addresses(self) -> list[list[str]]:
+        return [[reply.address for reply in hop.replies] for hop in self.path.hops()]
+
+
+class TestPath:
+    """The hops are those of the network, whatever its oddities."""
+
+    @pytest.mark.parametrize("hops", [1, 2, 4, 5, 12, 30])
+    def test_plain(self, hops: int) -> None:
+        walk = Walk(line(hops))
+        assert walk.path.reached
+        assert walk.addresses() == [*([f"r{ttl}"] for ttl in range(1, hops)), ["dst"]]
+        assert len(walk.sent) <= hops + 4
+        assert [hop.replies[0].rtt_ms for hop in walk.path.hops()][-1] == pytest.approx(hops * 10)
+
+    def test_silent_hop_is_asked_again_after_a_pause(self) -> None:
+        walk = Walk(line(6, silent=frozenset({3})))
+        assert walk.addresses() == [["r1"], ["r2"], [], ["r4"], ["r5"], ["dst"]]
+        times = [at for at, ttl in walk.sent if ttl == 3]
+        assert len(times) == 2
+        assert times[1] - times[0] >= 0.5
+
+    def test_first_loss_is_made_good(self) -> None:
+        plain = line(6)
+        walk = Walk(lambda ttl, attempt: [] if (ttl, attempt) == (2, 0) else plain(ttl, attempt))
+        assert walk.addresses()[1] == ["r2"]
+
+    def test_dead_destination_costs_a_gap(self) -> None:
+        walk = Walk(line(4, dead=True))
+        assert not walk.path.reached
+        assert walk.addresses() == [["r1"], ["r2"], ["r3"], *([[]] * GAP)]
+        assert len(walk.sent) == 3 + GAP
+        assert 1.0 <= walk.took < 2.5
+
+    def test_gap_is_not_crossed_before_its_time(self) -> None:
+        """Five silent hops, but each answers late: none is taken for dead."""
+        walk = Walk(line(12, rtt=0.075))
+        assert walk.path.reached
+        assert all(walk.addresses())
+
+    def test_gap_of_four_is_crossed(self) -> None:
+        walk = Walk(line(8, silent=frozenset({3, 4, 5, 6})))
+        assert walk.path.reached
+        assert walk.addresses()[2:] == [[], [], [], [], ["r7"], ["dst"]]
+
+    def test_late_answer_counts_for_its_own_probe(self) -> None:
+        """An answer after the soft timeout, when the retry is on its way, has the first probe's time."""
+        plain = line(6, rtt=0.001)
+
+        def slow(ttl: int, attempt: int) -> list[Answer]:
+            return [Answer("r3", 0.7)] if (ttl, attempt) == (3, 0) else plain(ttl, attempt)
+
+        walk = Walk(slow)
+        assert "r3" in walk.addresses()[2]
+        assert max(reply.rtt_ms or 0 for reply in walk.path.hops()[2].replies) <= 700.001
+        assert min(reply.rtt_ms or 0 for reply in walk.path.hops()[2].replies) == pytest.approx(3)
+
+    def test_duplicates_keep_the_first(self) -> None:
+        walk = Walk(lambda ttl, attempt: line(3)(ttl, attempt) * 3)
+        assert walk.addresses() == [["r1"], ["r2"], ["dst"]]
+        assert walk.path.duplicates > 0
+
+    def test_several_answers_are_bounded(self) -> None:
+        walk = Walk(lambda ttl, _: [Answer(f"{ttl}-{i}", 0.01, reached=ttl == 2) for i in range(9)])
+        assert [len(replies) for replies in walk.addresses()] == [MAX_REPLIES, MAX_REPLIES]
+
+    def test_refusal_ends_the_trace(self) -> None:
+        plain = line(9)
+        walk = Walk(
+            lambda ttl, attempt: [Answer("fw", 0.03, stopped=True)] if ttl >= 3 else plain(ttl, attempt)
+        )
+        assert not walk.path.reached
+        assert walk.addresses() == [["r1"], ["r2"], ["fw"]]
+
+    def test_nothing_beyond_the_destination_is_told(self) -> None:
+        """The near answer comes last: the probes beyond have answered already."""
+        walk = Walk(
+            lambda ttl, _: (
+                [Answer("dst", 0.5 - ttl * 0.05, reached=True)] if ttl >= 2 else [Answer("r1", 0.01)]
+            )
+        )
+        assert walk.addresses() == [["r1"], ["dst"]]
+
+    def test_loop_ends_at_the_last_ttl(self) -> None:
+        walk = Walk(lambda ttl, _: [Answer(f"r{ttl % 2}", 0.001)], max_ttl=20)
+        assert not walk.path.reached
+        assert len(walk.addresses()) == 20
+
+    def test_deadline_ends_everything(self) -> None:
+        walk = Walk(line(30, rtt=0.5), wait=60, deadline=3)
+        assert walk.took <= 3.01
+
+    @given(
+        hops=st.integers(1, 30),
+        silent=st.frozensets(st.integers(1, 30), max_size=12),
+        rtt=st.floats(0.0001, 0.2),
+        dead=st.booleans(),
+        lost=st.frozensets(st.tuples(st.integers(1, 30), st.integers(0, 1)), max_size=12),
+    )
+    def test_ends_and_never_lies(
+        self,
+        hops: int,
+        silent: frozenset[int],
+        rtt: float,
+        dead: bool,
+        lost: frozenset[tuple[int, int]],
+    ) -> None:
+        network = line(hops, rtt, silent, dead=dead)
+        walk = Walk(lambda ttl, attempt: [] if (ttl, attempt) in lost else network(ttl, attempt))
+        for hop in walk.path.hops():
+            for reply in hop.replies:
+                assert reply.address == ("dst" if hop.ttl >= hops else f"r{hop.ttl}")
+                assert reply.rtt_ms == pytest.approx(1000 * rtt * min(hop.ttl, hops), abs=0.01)
+        assert len(walk.sent) <= 30 * 2
+        assert walk.took <= 30.01

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from geodata.errors import GeodataError
+
+__all__ = ["GeodataError", "Reader", "Record", "asn", "country", "number", "text"]
+
 if TYPE_CHECKING:
     from geodata.special import Address
 
@@ -14,14 +18,6 @@ _CODE: Final = re.compile(r"[A-Z]{2}")
 # What databases put where they have no country: reserved, "Europe", "Asia/Pacific", Tor, proxies, satellite.
 _NO_COUNTRY: Final = frozenset({"ZZ", "XX", "EU", "AP", "T1", "A1", "A2", "O1"})
 MAX_TEXT: Final = 200  # characters of a name; longer ones are cut
-
-
-class GeodataError(Exception):
-    """Data that cannot be used; the message names the file and the field. ``code`` is short, for counting."""
-
-    def __init__(self, message: str, code: str = "geodata") -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,3 +80,14 @@ def asn(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**32:
         return None
     return value
+
+
+def widest_block(key: int, first: int, last: int, bits: int) -> tuple[int, int]:
+    """Start and prefix length of the widest block around ``key`` within ``first`` to ``last``."""
+    free = 0
+    while free < bits:
+        base = key >> (free + 1) << (free + 1)
+        if base < first or base + (2 << free) - 1 > last:
+            break
+        free += 1
+    return key >> free << free, bits - free

@@ -2,8 +2,8 @@
 
 A file is a magic line, the length and octets of a JSON header, and zlib streams of columns. Addresses are
 cut into ranges that follow one another: ``starts`` (IPv4 addresses, or the upper 64 bits of IPv6 ones, stored
-as differences) and ``codes`` (an index into the labels plus one; 0 where nothing is known). Numbers are stored
-as planes of their octets, least significant first, as those compress well.
+as differences) and ``codes`` (an index into the labels plus one; 0 where nothing is known). Numbers are
+stored as planes of their octets, least significant first, as those compress well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 import numpy as np
 
-from geodata.sources.source import GeodataError, Record, country
+from geodata.sources.source import GeodataError, Record, country, widest_block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,13 +213,7 @@ def _numbers(planes: bytes, dtype: str) -> NDArray[Any]:
 
 def _prefix(address: Address, key: int, first: int, last: int, bits: int) -> str:
     """The widest prefix around ``key`` within ``first`` to ``last``, written as one of the address."""
-    free = 0
-    while free < bits:
-        base = key >> (free + 1) << (free + 1)
-        if base < first or base + (2 << free) - 1 > last:
-            break
-        free += 1
-    base = key >> free << free
+    base, length = widest_block(key, first, last, bits)
     if isinstance(address, ipaddress.IPv4Address):
-        return f"{ipaddress.IPv4Address(base)}/{32 - free}"
-    return f"{ipaddress.IPv6Address(base << 64)}/{64 - free}"
+        return f"{ipaddress.IPv4Address(base)}/{length}"
+    return f"{ipaddress.IPv6Address(base << 64)}/{length}"

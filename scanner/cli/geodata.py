@@ -42,7 +42,7 @@ def status(directory: Path | None, format_: str) -> None:
     """
     with _open(directory) as snapshot:
         today = dt.datetime.now(dt.UTC).date()
-        rows = [
+        rows: list[dict[str, object]] = [
             {
                 "source": one.source,
                 "family": one.family,

@@ -1,13 +1,12 @@
-"""A run as a table for a terminal, or as plain text where there is none."""
+"""A run as a table for people: a line of facts and a sentence of reason for every endpoint."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from scanner.report.text import printable
@@ -17,51 +16,56 @@ if TYPE_CHECKING:
 
     from scanner.run import EndpointResult, Run
 
-_STATUS_STYLE = {
+_STYLES = {
     "violation": "bold red",
     "indeterminate": "yellow",
     "waived": "magenta",
     "compliant": "green",
-    "not_applicable": "dim",
+    "not applicable": "dim",
+    "inside": "green",
+    "outside": "bold red",
+    "edge": "red",
+    "conflicting": "yellow",
+    "leaves": "yellow",
 }
-_LOCATION_STYLE = {"inside": "green", "outside": "bold red", "edge": "red", "conflicting": "yellow"}
-_PIPE_COLUMNS = 200  # a pipe has no width; wide enough for the reasons, narrow enough to read
+_HEADINGS = ("ENDPOINT", "CLASS", "VERDICT", "ASSURANCE", "PATH", "POLICY")
+_PIPE_COLUMNS = 120  # a pipe has no width of its own
 
 
 def render(run: Run, stream: TextIO) -> None:
-    """Write the table of every endpoint, worst first within its provider, and a summary, to ``stream``."""
-    console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    """Write every endpoint, in the register's order, and a summary to ``stream``."""
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _PIPE_COLUMNS
-    table = Table(box=box.SIMPLE_HEAD, show_lines=False, pad_edge=False, expand=False)
-    for heading, options in (
-        ("Endpoint", {"overflow": "fold", "max_width": 44}),
-        ("Class", {"no_wrap": True}),
-        ("Verdict", {"no_wrap": True}),
-        ("Assurance", {"no_wrap": True}),
-        ("Path", {"no_wrap": True}),
-        ("Policy", {"no_wrap": True}),
-        ("Reason", {"overflow": "fold", "ratio": 1}),
-    ):
-        table.add_column(heading, **options)
-    for result in run.endpoints:
-        table.add_row(*_row(result))
-    console.print(table)
+    rows = [_row(result) for result in run.endpoints]
+    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
+    console.print(_line(_HEADINGS, widths, bold=True), soft_wrap=True)
+    for result, row in zip(run.endpoints, rows, strict=True):
+        console.print(_line(row, widths), soft_wrap=True)
+        console.print(Padding(Text(printable(result.verdict.reason), style="dim"), (0, 0, 0, 4)))
+    console.print()
     for line in _summary(run):
         console.print(Text(printable(line)))
 
 
-def _row(result: EndpointResult) -> list[Text]:
+def _row(result: EndpointResult) -> tuple[str, ...]:
     verdict = result.verdict
-    return [
-        Text(printable(result.endpoint)),
-        Text(result.data_class),
-        Text(verdict.location, style=_LOCATION_STYLE.get(verdict.location, "")),
-        Text(verdict.assurance or "-"),
-        Text(verdict.path),
-        Text(result.status.replace("_", " "), style=_STATUS_STYLE[result.status]),
-        Text(printable(verdict.reason)),
-    ]
+    return (
+        printable(result.endpoint),
+        result.data_class,
+        verdict.location,
+        verdict.assurance or "-",
+        verdict.path,
+        result.status.replace("_", " "),
+    )
+
+
+def _line(cells: tuple[str, ...], widths: list[int], *, bold: bool = False) -> Text:
+    line = Text()
+    for cell, width in zip(cells, widths, strict=True):
+        line.append(cell.ljust(width + 2), style="bold" if bold else _STYLES.get(cell, ""))
+    line.rstrip()
+    return line
 
 
 def _summary(run: Run) -> list[str]:
@@ -75,6 +79,6 @@ def _summary(run: Run) -> list[str]:
         "Policy: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in statuses.most_common()),
         f"Sources: {sources}",
     ]
-    lines += [one.attribution for one in run.sources if one.attribution]
+    lines += dict.fromkeys(one.attribution for one in run.sources if one.attribution)
     lines += [f"Notice: {notice}" for notice in run.notices]
     return lines

@@ -72,7 +72,7 @@ class Directory:
         size = MAX_TCP
         if datagram:
             size = min(max(query.payload, MIN_UDP), MAX_UDP) if query.edns >= 0 else MIN_UDP
-        return response.to_wire(max_size=size, prefer_truncation=True)
+        return response.to_wire(max_size=size, prefer_truncation=True, want_shuffle=False)
 
     def answer(self, query: dns.message.Message, asker: str) -> dns.message.Message | None:
         """The response to ``query`` for the address ``asker``; None where the name gives no answer at all."""

@@ -4,4 +4,8 @@ from __future__ import annotations
 
 
 class GeodataError(Exception):
-    """Data cannot be used; the message names the file, the field and what was wrong."""
+    """Data that cannot be used; the message names the file and the field. ``code`` is short, for counting."""
+
+    def __init__(self, message: str, code: str = "geodata") -> None:
+        super().__init__(message)
+        self.code = code

@@ -22,7 +22,7 @@ from probes.simnet.topology import Topology
 from probes.simnet.world import Farm, Host, World, load_world
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from probes.simnet.authority import Credentials
     from probes.simnet.topology import Family
@@ -92,9 +92,13 @@ def _is_number(word: str) -> bool:
 
 
 def started(name: str) -> Iterator[Peer]:
+    yield from running(load_world(WORLDS / f"{name}.yaml"))
+
+
+def running(world: World) -> Iterator[Peer]:
     if os.geteuid() != 0:
         pytest.skip("network namespaces that a test can enter need root")
-    net = Simnet(load_world(WORLDS / f"{name}.yaml"))
+    net = Simnet(world)
     try:
         net.start()
     except SandboxError as error:
@@ -113,6 +117,12 @@ def basics() -> Iterator[Peer]:
 @pytest.fixture(scope="session")
 def troubles() -> Iterator[Peer]:
     yield from started("troubles")
+
+
+@pytest.fixture(scope="session")
+def start_world() -> Callable[[World], Iterator[Peer]]:
+    """Runs a world; for fixtures that ``yield from`` it."""
+    return running
 
 
 class Hosting:

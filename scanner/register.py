@@ -299,6 +299,6 @@ def _of_provider(provider: Provider, today: date) -> Iterator[tuple[NoticeCode, 
         if not given.covers(service.data_class):
             scope = ", ".join(given.classes or ())
             message = (
-                f"{service.data_class} data is not in {provider.id!r}'s accreditation, which is for {scope}"
+                f"{service.data_class} data is not in the scope of {provider.id!r}, which is for {scope}"
             )
             yield "class-out-of-scope", ("services", s, "data_class"), message

@@ -136,8 +136,9 @@ class TestRefusals:
             ('a: "x\n\n', 1, "never closed"),
             ("a: @x\n", 1, "needs quotes"),
             ("a: 1\nb: 'x\x00y'\n", 2, "U+0000"),
-            ("a: 1\n\nb: \x1b[31m\n", 3, "U+001B"),
+            ("a: 1\n\nb: \x1b[31m\n", 3, "U+001B, which YAML forbids"),
             ("a: \u202egnp.exe\n", 1, "U+202E, which reorders text"),
+            ("a: \ufffe\n", 1, "U+FFFE, which YAML forbids"),
             (b"a: 1\nb: \xff\n", 2, "not UTF-8"),
             ("a: 1".encode("utf-16"), 1, "not UTF-8"),
             ("a: " + "9" * 5000, 1, "a number of 5000 characters"),
@@ -168,6 +169,11 @@ class TestRefusals:
         found = faults("a: 1\n" * 100_000)
         assert len(found) == 51
         assert found[-1] == "… and 950 more"
+
+    def test_no_more_are_announced_than_there_are(self) -> None:
+        found = faults("a: 1\n" * 51)
+        assert len(found) == 50
+        assert all("stands twice" in one for one in found)
 
     def test_a_key_cannot_write_on_the_terminal(self) -> None:
         assert "\x1b" not in faults('"\\e[2J": 1\n"\\e[2J": 2\n')[0]

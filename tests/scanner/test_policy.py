@@ -145,6 +145,8 @@ class TestResidency:
     def test_reason_is_a_sentence_for_people(self) -> None:
         found = findings(verdict("outside", "proved"), register())["PCFP-RES-1"]
         assert found.reason == "Restricted data must be in PK and is abroad: It is so."
+        found = findings(verdict("inside", "proved"), register())["PCFP-RES-1"]
+        assert found.reason == "Restricted data must be in PK and is (proved): It is so."
 
 
 class TestWaivers:
@@ -171,6 +173,12 @@ class TestWaivers:
         assert found["PCFP-REG-3"].status == "violation"
 
     @pytest.mark.parametrize("waivers", list(product((ENDED, COMING, RUNNING), repeat=2)))
+    def test_of_several_that_ended_the_last_is_named(self) -> None:
+        earlier = "issuer: CO, reason: x, expires: 2025-10-31"
+        found = findings(verdict("outside"), register(waivers=(earlier, ENDED)))["PCFP-RES-1"]
+        assert found.waiver == "Cloud Office, until 2026-10-31: move"
+        assert found.reason.endswith("The waiver of Cloud Office ended on 2026-10-31.")
+
     def test_one_in_date_is_enough(self, waivers: tuple[str, ...]) -> None:
         status = findings(verdict("outside"), register(waivers=waivers))["PCFP-RES-1"].status
         assert status == ("waived" if RUNNING in waivers else "violation")
@@ -188,8 +196,8 @@ class TestWaivers:
         held = register(accreditation="{status: revoked}", waivers=(RUNNING,))
         assert findings(verdict("outside"), held)["PCFP-REG-1"].status == "violation"
 
-    def test_the_last_day_counts(self) -> None:
-        waiver = "issuer: CO, reason: x, expires: 2026-11-01"
+    def test_its_only_day_counts(self) -> None:
+        waiver = "issuer: CO, reason: x, issued: 2026-11-01, expires: 2026-11-01"
         assert findings(verdict("outside"), register(waivers=(waiver,)))["PCFP-RES-1"].status == "waived"
 
 

@@ -226,7 +226,7 @@ class TestNotices:
         assert self.notices("{status: accredited, classes: [secret]}") == ["class-out-of-scope 12"]
         found = register("a.example", accreditation="{status: accredited, classes: [open, secret]}").notices
         assert found[0].message == (
-            "confidential data is not in 'indus''s accreditation, which is for open, secret"
+            "confidential data is not in the scope of 'indus', which is for open, secret"
         )
 
     def test_the_alias_of_a_class_is_the_class(self) -> None:

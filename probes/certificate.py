@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_TEXT: Final = 1024
 MAX_SANS: Final = 100
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +34,32 @@ def read(der: bytes) -> Certificate:
     digest = hashlib.sha256(der).hexdigest()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # cryptography warns of oddities that are not ours to mend
-        try:
-            parsed = x509.load_der_x509_certificate(der)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        parsed = _try(lambda: x509.load_der_x509_certificate(der))
+        if parsed is None:
             return Certificate(digest)
         return Certificate(
-            digest, _key(parsed), _name(parsed, "subject"), _name(parsed, "issuer"), _sans(parsed)
+            digest,
+            _try(lambda: _key(parsed)),
+            _try(lambda: parsed.subject.rfc4514_string()[:MAX_TEXT]),
+            _try(lambda: parsed.issuer.rfc4514_string()[:MAX_TEXT]),
+            _try(lambda: _sans(parsed)) or (),
         )
 
 
-def _key(parsed: x509.Certificate) -> str | None:
+def _try(part: Callable[[], _T]) -> _T | None:
     try:
-        octets = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return part()
+    except Exception:  # noqa: BLE001  (cryptography has no base class for what malformed octets raise)
         return None
+
+
+def _key(parsed: x509.Certificate) -> str:
+    octets = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(octets).hexdigest()
 
 
-def _name(parsed: x509.Certificate, field: str) -> str | None:
-    try:
-        name: x509.Name = getattr(parsed, field)
-        return name.rfc4514_string()[:MAX_TEXT]
-    except (ValueError, TypeError):
-        return None
-
-
 def _sans(parsed: x509.Certificate) -> tuple[str, ...]:
-    try:
-        names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return tuple(
-            str(name.value)[:MAX_TEXT] for name in names if isinstance(name, (x509.DNSName, x509.IPAddress))
-        )[:MAX_SANS]
-    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
-        return ()
+    names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return tuple(
+        str(name.value)[:MAX_TEXT] for name in names if isinstance(name, (x509.DNSName, x509.IPAddress))
+    )[:MAX_SANS]

@@ -13,9 +13,12 @@ from probes.failure import MeasureError
 def parse(host: str) -> dns.name.Name:
     """The DNS name of a host; :class:`MeasureError` ``unsupported`` if it cannot be one."""
     try:
-        return dns.name.from_unicode(host, idna_codec=dns.name.IDNA_2008_Practical)
+        name = dns.name.from_unicode(host, idna_codec=dns.name.IDNA_2008_Practical)
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
         raise MeasureError("unsupported", f"{host!r} is not a host name") from error
+    if name == dns.name.root:
+        raise MeasureError("unsupported", "the root is no host")
+    return name
 
 
 def present(name: dns.name.Name) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-_MAX_TARGETS: Final = 65_536
+_MAX_BUCKETS: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Pace:
         self.rates = rates or Rates()
         # A timer of asyncio is 1 to 2 ms coarse, so a burst of 5 ms' worth keeps the rate reachable.
         self.process = Bucket(self.rates.process, max(1.0, self.rates.process * 0.005))
-        self._targets: dict[str, Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
         self._resolvers: dict[str, Bucket] = {}
 
     def vantage(self) -> Bucket:
@@ -70,27 +70,29 @@ class Pace:
 
     def target(self, address: str, now: float) -> Bucket:
         """The bucket of one address, shared by all vantages and probes of this process."""
-        bucket = self._targets.get(address)
-        if bucket is None:
-            if len(self._targets) >= _MAX_TARGETS:
-                self._targets = {key: kept for key, kept in self._targets.items() if not kept.full(now)}
-            bucket = self._targets[address] = Bucket(self.rates.target, max(1.0, self.rates.target * 0.1))
-        return bucket
+        return self._bucket(address, self.rates.target, now)
 
     async def turn(self, address: str) -> None:
         """Wait for the turn of one connection to ``address``."""
         now = monotonic()
-        await self._turn(self.target(address, now), now)
+        await self._wait(self.target(address, now), now)
 
     async def question(self, resolver: str) -> None:
         """Wait for the turn of one question to a resolver."""
-        if resolver not in self._resolvers:
-            self._resolvers[resolver] = Bucket(self.rates.resolver, max(1.0, self.rates.resolver * 0.1))
-        await self._turn(self._resolvers[resolver], monotonic())
+        now = monotonic()
+        await self._wait(self._bucket(f"resolver {resolver}", self.rates.resolver, now), now)
 
-    async def _turn(self, target: Bucket, now: float) -> None:
-        at = max(self.process.ready_at(now), target.ready_at(now))
+    def _bucket(self, key: str, rate: float, now: float) -> Bucket:
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if len(self._buckets) >= _MAX_BUCKETS:
+                self._buckets = {key: kept for key, kept in self._buckets.items() if not kept.full(now)}
+            bucket = self._buckets[key] = Bucket(rate, max(1.0, rate * 0.1))
+        return bucket
+
+    async def _wait(self, bucket: Bucket, now: float) -> None:
+        at = max(self.process.ready_at(now), bucket.ready_at(now))
         self.process.take(now)
-        target.take(now)
+        bucket.take(now)
         if at > now:
             await asyncio.sleep(at - now)

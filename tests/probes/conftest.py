@@ -224,7 +224,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
 @pytest.fixture
 async def session(chain: Chain) -> AsyncIterator[Session]:
     """A session of the chain's vantage, whose resolver is the chain's host."""
-    rates = Rates(process=20_000, vantage=20_000, target=20_000)
+    rates = Rates(process=20_000, vantage=20_000, target=20_000, resolver=20_000)
     vantage = chain.config(resolvers=(chain.host4,), resolver_port=5353)
     async with Session(vantage, Pace(rates), contact="https://example.org/probes") as opened:
         yield opened

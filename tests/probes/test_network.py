@@ -18,6 +18,7 @@ import dns.rdatatype
 import dns.rrset
 import msgspec
 import pytest
+from scapy.layers.inet import ICMP
 
 from probes.engine.engine import Engine
 from probes.engine.pacing import Pace
@@ -26,9 +27,11 @@ from probes.http import user_agent
 from probes.observation import Observation
 from probes.table import PROBES
 from probes.target import Settings, Target
+from probes.vantages.local import LocalVantage
+from probes.vantages.vantage import Vantage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from probes.session import Session
     from tests.probes.conftest import Chain, Identity
@@ -154,34 +157,56 @@ class TestTrace:
         assert session.engine.dropped == 0
 
 
+UNPRIVILEGED = """
+import asyncio, os, sys
+from probes.engine.engine import Engine
+from probes.engine.pacing import Pace
+from probes.vantages.local import LocalVantage
+from probes.vantages.vantage import PrivilegeError, Vantage
+
+async def main():
+    vantage = Vantage(id="v", latitude=0, longitude=0)
+    async with LocalVantage(vantage) as local, Engine(local, Pace()) as engine:
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        try:
+            result = await getattr(engine, sys.argv[1])(sys.argv[2])
+            print(len(result.rtts_ms), "answers")
+        except PrivilegeError as error:
+            print(error)
+
+asyncio.run(main())
+"""
+
+
+async def as_nobody(namespace: str, groups: str, *words: str) -> str:
+    """What a ping or trace gives to a process without rights, and who may send echo requests."""
+    command = f"echo '{groups}' > /proc/sys/net/ipv4/ping_group_range; exec \"$@\""
+    process = await asyncio.create_subprocess_exec(
+        *("ip", "netns", "exec", namespace, "sh", "-c", command, "sh", sys.executable, "-c", UNPRIVILEGED),
+        *words,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert not err, err.decode()
+    return out.decode()
+
+
 class TestPrivilege:
-    """Without the right to raw sockets a plain error says what would give it."""
+    """Without the right to raw sockets, what can be measured is, and else it is said what is missing."""
 
     async def test_trace_says_what_is_missing(self, chain: Chain) -> None:
-        # A child gives its capabilities up; this process keeps them.
-        script = (
-            "import asyncio, os, socket, sys\n"
-            "from probes.engine.engine import Engine\n"
-            "from probes.engine.pacing import Pace\n"
-            "from probes.vantages.local import LocalVantage\n"
-            "from probes.vantages.vantage import PrivilegeError, Vantage\n"
-            "async def main():\n"
-            "    vantage = Vantage(id='v', latitude=0, longitude=0)\n"
-            "    async with LocalVantage(vantage) as local, Engine(local, Pace()) as engine:\n"
-            "        os.setresuid(65534, 65534, 65534)\n"
-            "        try:\n"
-            "            await engine.trace('127.0.0.1')\n"
-            "        except PrivilegeError as error:\n"
-            "            print(error)\n"
-            "asyncio.run(main())\n"
-        )
-        process = await asyncio.create_subprocess_exec(
-            "ip", "netns", "exec", chain.host, sys.executable, "-c", script,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        assert b"CAP_NET_RAW" in out, err.decode()
+        assert "CAP_NET_RAW" in await as_nobody(chain.source, "0 65534", "trace", chain.host4)
+
+    @pytest.mark.parametrize("version", [4, 6])
+    async def test_ping_does_without(self, chain: Chain, version: int) -> None:
+        address = chain.host4 if version == 4 else chain.host6
+        assert await as_nobody(chain.source, "0 65534", "ping", address) == "5 answers\n"
+
+    async def test_ping_says_what_is_missing(self, chain: Chain) -> None:
+        assert "net.ipv4.ping_group_range" in await as_nobody(chain.source, "1 0", "ping", chain.host4)
 
     async def test_closed_engine_ends_what_waits(self, chain: Chain) -> None:
         with chain.vantage() as vantage:
@@ -220,6 +245,15 @@ class TestTcp:
         seen = await observe("tcp", Target("e", address="10.9.80.1", port=443), session)
         assert (seen.error, seen.result.open, seen.result.rtts_ms) == ("unreachable", None, ())
 
+    async def test_middle_box_that_says_port_unreachable_does_not_either(
+        self, session: Session, chain: Chain
+    ) -> None:
+        chain.ip(chain.source, "route", "add", "10.9.81.0/24", "via", "10.9.0.2")
+        chain.ip(chain.routers[0], "route", "add", "blackhole", "10.9.81.0/24")
+        with refuse_ports(chain.routers[0], "b1"):
+            seen = await observe("tcp", Target("e", address="10.9.81.1", port=443), session)
+        assert (seen.error, seen.result.open, seen.result.rtts_ms) == ("refused", None, ())
+
 
 def respond(query: dns.message.Message, zone: Zone, *, stream: bool) -> dns.message.Message | None:
     """Answer from ``zone``: (name, type) to values, or to words like ``!SERVFAIL``, ``!TC``, ``!LOST``."""
@@ -241,6 +275,26 @@ def respond(query: dns.message.Message, zone: Zone, *, stream: bool) -> dns.mess
         kept = [value for value in values if value != "!TC"]
         response.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *kept))
     return response
+
+
+@contextlib.contextmanager
+def refuse_ports(router: str, device: str) -> Iterator[None]:
+    """A middle box that says "port unreachable" to every SYN that comes in on ``device``."""
+    with LocalVantage(Vantage(id="r", latitude=0, longitude=0, netns=router)) as vantage, vantage.inside():
+        heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        heard.bind((device, 0x0800))
+        said = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+
+    def refuse() -> None:
+        packet = heard.recv(2048)
+        if packet[9] == socket.IPPROTO_TCP:
+            said.sendto(bytes(ICMP(type=3, code=3) / packet), (socket.inet_ntoa(packet[12:16]), 0))
+
+    loop = asyncio.get_running_loop()
+    with heard, said:
+        loop.add_reader(heard, refuse)
+        yield
+        loop.remove_reader(heard)
 
 
 @contextlib.asynccontextmanager

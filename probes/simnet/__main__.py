@@ -14,7 +14,7 @@ _USAGE = "usage: python -m probes.simnet WORLD [-- COMMAND ...]\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Run and return the exit status: the command's, 2 for a faulty world or machine."""
+    """Run and return the exit status: the command's, 2 for a faulty world or machine, 130 if interrupted."""
     if not arguments or arguments[0] in {"-h", "--help"} or arguments[1:2] not in ([], ["--"]):
         sys.stderr.write(_USAGE)
         return 2
@@ -23,6 +23,8 @@ def main(arguments: list[str]) -> int:
     except (DocumentError, SandboxError, SimnetError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def _number(kind: int, value: int) -> bytes:
 
 def _set(name: str, value: str) -> bool:
     try:
-        Path("/proc/sys/net", name).write_text(value, encoding="ascii")
+        Path("/proc/sys/net", name).write_text(value, encoding="utf-8")
     except OSError:
         return False
     return True

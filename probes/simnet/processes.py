@@ -111,13 +111,26 @@ def _keep(work: Work, alive: int, report: int) -> None:
         os.close(alive)
         _guarded(partial(_supervise, work, report), report, None)
     os.close(report)
-    ended = select.poll()
-    ended.register(alive, select.POLLHUP)
-    ended.poll()  # the one wait without a deadline: the caller's life is the deadline
-    os.kill(supervisor, signal.SIGKILL)
-    os.waitpid(supervisor, 0)  # returns when every process of the namespace is gone
+    _until_either_ends(alive, supervisor)
     if work.remove is not None:
         shutil.rmtree(work.remove, ignore_errors=True)
+
+
+def _until_either_ends(alive: int, supervisor: int) -> None:
+    """Wait for the caller's end, then end the supervisor; reap it also where it ended before."""
+    handle = os.pidfd_open(supervisor)
+    events = select.poll()
+    events.register(alive, select.POLLHUP)
+    events.register(handle, select.POLLIN)
+    ended: set[int] = set()
+    while alive not in ended:  # the one wait without a deadline: the caller's life is the deadline
+        ended.update(descriptor for descriptor, _ in events.poll())
+        if handle in ended or alive in ended:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                os.waitpid(supervisor, 0)  # returns when every process of the namespace is gone
+            with contextlib.suppress(KeyError):
+                events.unregister(handle)
 
 
 def _only(kept: set[int], log: Path) -> None:

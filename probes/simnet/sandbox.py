@@ -92,9 +92,9 @@ def _enter_user_namespace() -> None:
     try:
         kernel.own_proc()
         kernel.unshare(kernel.CLONE_NEWUSER)
-        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-        Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="ascii")
-        Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="ascii")
+        Path("/proc/self/setgroups").write_text("deny", encoding="utf-8")
+        Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="utf-8")
+        Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="utf-8")
     except OSError as error:
         raise SandboxError(refused(error)) from error
 
@@ -132,7 +132,7 @@ def refused(error: OSError) -> str:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="ascii").strip()
+        return Path(path).read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 

@@ -83,9 +83,9 @@ def _end_with_parent() -> None:
 
 
 def _wait(net: Simnet) -> int:
-    sys.stdout.write(f"{net.directory}\n")
-    sys.stdout.flush()
     try:
+        sys.stdout.write(f"{net.directory}\n")
+        sys.stdout.flush()
         while True:
             signal.pause()
     except KeyboardInterrupt:
@@ -95,6 +95,6 @@ def _wait(net: Simnet) -> int:
 def _resolve_with(resolver: str, directory: Path) -> None:
     """Have what runs inside, such as ``ip netns exec sim-khi curl``, ask the world's resolver."""
     configuration = directory / "resolv.conf"
-    configuration.write_text(f"nameserver {resolver}\noptions timeout:2 attempts:2\n", encoding="ascii")
+    configuration.write_text(f"nameserver {resolver}\noptions timeout:2 attempts:2\n", encoding="utf-8")
     with contextlib.suppress(OSError):  # a convenience: probes are told the resolver in vantages.yaml
         kernel.mount(str(configuration), str(_RESOLV_CONF.resolve()), flags=kernel.MS_BIND)

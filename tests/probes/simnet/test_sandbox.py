@@ -143,7 +143,7 @@ class TestCheck:
 
     def test_no_device(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(netlink, "TUN", str(tmp_path / "tun"))
-        with pytest.raises(SandboxError, match="does not exist; load it .modprobe tun. or, in a container"):
+        with pytest.raises(SandboxError, match=r"does not exist; load it .modprobe tun. or, in a container"):
             sandbox.check()
 
     def test_no_module(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

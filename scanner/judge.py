@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -30,8 +31,7 @@ from scanner.scan import answered_addresses, endpoint_addresses
 from scanner.verdict import combine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import date
+    from collections.abc import Iterable, Iterator, Sequence
 
     from geodata.catalog import Snapshot
     from geodata.claim import Claim
@@ -98,7 +98,13 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         ]
         path = paths.judge_path(own, placed, vantages, inputs.territory)
         verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own)))
-    findings = policies.judge(inputs.policy, inputs.register, verdicts, inputs.today)
+    origins = {
+        address: claim.asn
+        for address, said in claims.items()
+        for claim in said
+        if claim.meaning == "origin" and claim.asn is not None
+    }
+    findings = policies.judge(inputs.policy, inputs.register, verdicts, inputs.today, origins)
     return Judgement(
         endpoints=_results(endpoints, verdicts, findings),
         claims=claims,
@@ -152,12 +158,20 @@ def compose(
         ),
         files=inputs.files,
         policy=inputs.policy.model_dump(mode="json"),
-        notices=tuple(str(notice) for notice in inputs.register.notices),
+        notices=(*(str(notice) for notice in inputs.register.notices), *_stale(inputs)),
         endpoints=judgement.endpoints,
         observations=tuple(observations),
         claims=judgement.claims,
         special=judgement.special,
     )
+
+
+def _stale(inputs: Inputs) -> Iterator[str]:
+    limit = inputs.policy.thresholds.stale_days
+    for source in inputs.snapshot.sources:
+        age = (inputs.today - date.fromisoformat(source.date)).days if source.date else None
+        if age is not None and age > limit:
+            yield f"the data of {source.source} is {age} days old; over {limit} days it counts as stale"
 
 
 class _Index:

@@ -60,10 +60,6 @@ class Thresholds(Model):
     unsupported_rtt_ms: _Positive = 40.0
     # A source's data older than this is stale.
     stale_days: Annotated[int, Field(ge=1, le=3650)] = 90
-    # By how much a vantage's own round trips may seem to contradict its declared place.
-    vantage_honesty_slack_km: _Kilometres = 50.0
-    # A vantage whose place is known less exactly than this proves nothing of a border.
-    max_location_error_km: _Kilometres = 100.0
 
 
 class ClassRule(Model):

@@ -33,7 +33,7 @@ Exit status:
   0    clean
   1    a violation at or above --fail-on
   2    wrong usage or configuration; the message says where
-  3    the scan is incomplete: a vantage got no answer at all
+  3    incomplete: a vantage got no answer at all, or too much stays undecided
   4    internal error
   130  interrupted; what was measured so far was judged and written
 """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     help="World file to simulate.  [default: the shipped Pakistan]",
 )
 @options.outputs
-def demo(world: Path | None, format_: str, outputs: tuple[str, ...], fail_on: str) -> int:
+def demo(world: Path | None, format_: str, outputs: tuple[str, ...], fail_on: str | None) -> int:
     """Run the main job on an embedded simulated Internet of real packets.
 
     Everything happens in network namespaces of its own: no packet leaves this machine. The shipped world is
@@ -43,7 +43,7 @@ def demo(world: Path | None, format_: str, outputs: tuple[str, ...], fail_on: st
         return worlds.inside(shipped, scan)
 
 
-def _scan(net: Simnet, targets: list[job.Output], fail_on: str) -> int:
+def _scan(net: Simnet, targets: list[job.Output], fail_on: str | None) -> int:
     from scanner.truth import compare  # noqa: PLC0415  --help does not need it
 
     directory = net.directory
@@ -57,4 +57,4 @@ def _scan(net: Simnet, targets: list[job.Output], fail_on: str) -> int:
     truth = json.loads((directory / "truth.json").read_bytes())
     comparison = compare(run.endpoints, {name: one["location"] for name, one in truth.items()})
     click.echo(str(comparison), err=True)
-    return job.finish(run, targets, fail_on)
+    return job.finish(run, targets, inputs.policy.fail, fail_on)

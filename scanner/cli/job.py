@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+    from scanner.policy import Fail
     from scanner.run import Run
     from scanner.scan import Progress
 
@@ -193,17 +194,23 @@ async def _until_signal(work: Scan) -> None:
             loop.remove_signal_handler(number)
 
 
-def finish(run: Run, outputs: Sequence[Output], fail_on: str) -> int:
-    """Write every output and return the exit status that the run deserves."""
+def finish(run: Run, outputs: Sequence[Output], fail: Fail, fail_on: str | None) -> int:
+    """Write every output and return the exit status that the run deserves.
+
+    ``fail_on`` is the command line's least severity, ``fail`` the policy's word where that says nothing.
+    """
     for output in outputs:
         write(run, output)
     if not run.complete:
         return exits.INTERRUPTED
     if fail_on != "never":
-        limit = SEVERITIES.index(fail_on)
+        limit = SEVERITIES.index(fail_on or fail.severity)
         for result in run.endpoints:
             if result.status == "violation" and SEVERITIES.index(result.severity) >= limit:
                 return exits.VIOLATION
+    undecided = sum(result.status == "indeterminate" for result in run.endpoints)
+    if undecided > fail.indeterminate_share * len(run.endpoints):
+        return exits.INCOMPLETE
     return exits.CLEAN if all(vantage.up for vantage in run.vantages) else exits.INCOMPLETE
 
 

@@ -21,7 +21,7 @@ def judge(
     geodata: Path | None,
     format_: str,
     outputs: tuple[str, ...],
-    fail_on: str,
+    fail_on: str | None,
 ) -> int:
     r"""Judge the observation records in FILE (JSON Lines); the network is never touched.
 
@@ -32,4 +32,4 @@ def judge(
     """
     targets = job.parse_outputs(format_, outputs)
     inputs = job.load(job.Files(register, vantages, policy, geodata))
-    return job.finish(job.rejudge(inputs, job.read_observations(file)), targets, fail_on)
+    return job.finish(job.rejudge(inputs, job.read_observations(file)), targets, inputs.policy.fail, fail_on)

@@ -46,10 +46,8 @@ def outputs(command: _F) -> _F:
         click.option(
             "--fail-on",
             type=click.Choice([*SEVERITIES, "never"]),
-            default="low",
-            show_default=True,
             envvar="SARHAD_FAIL_ON",
-            help="Least severity of a violation that makes the exit status 1.",
+            help="Least severity of a violation that makes the exit status 1.  [default: the policy's]",
         ),
         click.option(
             "--output",

@@ -26,7 +26,7 @@ def scan(
     trust: Path | None,
     format_: str,
     outputs: tuple[str, ...],
-    fail_on: str,
+    fail_on: str | None,
 ) -> int:
     r"""Measure every endpoint of a register from every vantage, and judge it.
 
@@ -37,4 +37,4 @@ def scan(
     targets = job.parse_outputs(format_, outputs)
     inputs = job.load(job.Files(register, vantages, policy, geodata))
     run = job.scan(inputs, *job.measuring(contact, rate, trust))
-    return job.finish(run, targets, fail_on)
+    return job.finish(run, targets, inputs.policy.fail, fail_on)

@@ -1,10 +1,11 @@
 """HTTP requests to one address: status, headers, redirects, and how soon the first octet comes.
 
 The time to the first octet runs from just before aiohttp writes the request (its trace event
-``request_headers_sent``; our requests have no body) until it has the head of the answer
-(``request_end``), which servers send in one piece. Connecting is not in it: the tries follow one another on
-one connection, unless the server closes it. Tries of the declared resource, with ``Cache-Control: no-cache``,
-alternate with tries of a random path that no cache can hold.
+``request_headers_sent``; our requests have no body) until the kernel received what completed the head of
+the answer (``request_end``), which servers send in one piece. It is not the very first octet after the
+request: that may be of TLS's own (a session ticket), and no answer. Connecting is not in it: the tries
+follow one another on one connection, unless the server closes it. Tries of the declared resource, with
+``Cache-Control: no-cache``, alternate with tries of a random path that no cache can hold.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ import yarl
 from probes import hostname
 from probes.failure import MeasureError, error_code
 from probes.observation import HttpObservation, HttpResult, Redirect, now
+from probes.stamped import StampedSocket
 from probes.tcp import port_of
 from probes.tls import measuring_context
 
 if TYPE_CHECKING:
+    from aiohappyeyeballs import AddrInfoType
     from aiohttp.abc import ResolveResult
 
     from probes.observation import ErrorCode
@@ -143,10 +146,11 @@ class _Client:
         trace.on_request_headers_sent.append(self._on_sent)
         trace.on_request_end.append(self._on_answered)
         self._sent = self._answered = 0.0
+        self._socket: StampedSocket | None = None
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=_Pinned(address),
-                socket_factory=lambda info: session.vantage.socket(info[0], info[1], info[2]),
+                socket_factory=self._open,
                 ssl=measuring_context(),
                 use_dns_cache=False,
                 limit=1,
@@ -188,11 +192,17 @@ class _Client:
         await self.get(url)
         return round((self._answered - self._sent) * 1000, 4)
 
+    def _open(self, info: AddrInfoType) -> StampedSocket:
+        # One connection at a time, so the socket that was opened last is the one that answers.
+        self._socket = StampedSocket.adopt(self._session.vantage.socket(info[0], info[1], info[2]))
+        return self._socket
+
     async def _on_sent(self, *_: Any) -> None:
         self._sent = monotonic()
 
     async def _on_answered(self, *_: Any) -> None:
-        self._answered = monotonic()
+        received = 0.0 if self._socket is None else self._socket.received
+        self._answered = received if received >= self._sent else monotonic()
 
 
 class _Pinned(aiohttp.abc.AbstractResolver):

@@ -9,15 +9,14 @@ may stem from a timestamp option that the peer echoes, RFC 7323), and it is neve
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
 
-from probes.clock import Clock
 from probes.failure import MeasureError, error_code
+from probes.stamped import StampedSocket
 
 if TYPE_CHECKING:
     from probes.observation import ErrorCode
@@ -28,8 +27,6 @@ _RTT: Final = 68  # offset of tcpi_rtt (microseconds) in struct tcp_info
 _TOTAL_RETRANSMITS: Final = 100  # offset of tcpi_total_retrans
 _INFO_OCTETS: Final = 104
 _READ: Final = 65_536
-_SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h
-_TIMESPEC = struct.Struct("@ll")
 _RECVERR: Final = {  # IP_RECVERR and IPV6_RECVERR of linux/in.h and in6.h
     socket.AF_INET: (socket.IPPROTO_IP, 11),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
@@ -41,11 +38,8 @@ class Stream:
 
     def __init__(self, opened: socket.socket, rtt_s: float) -> None:
         self.rtt_s = rtt_s
-        self._socket = opened
-        self._clock = Clock()
+        self._socket = StampedSocket.adopt(opened)
         self._sent = monotonic()
-        with contextlib.suppress(OSError):
-            opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
     def __enter__(self) -> Self:
         return self
@@ -67,35 +61,12 @@ class Stream:
 
     async def receive(self) -> tuple[bytes, float]:
         """What has come, at most 64 KiB, and the monotonic time of its last octet; nothing at the end."""
-        while True:
-            try:
-                octets, ancillary, _, _ = self._socket.recvmsg(_READ, socket.CMSG_SPACE(_TIMESPEC.size))
-            except (BlockingIOError, InterruptedError):
-                await self._readable()
-            except OSError as error:
-                raise MeasureError(_broken(error), str(error)) from error
-            else:
-                return octets, self._received(ancillary)
-
-    def _received(self, ancillary: list[tuple[int, int, bytes]]) -> float:
-        now, offset = monotonic(), self._clock.offset()
-        at: float
-        for level, kind, data in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) >= _TIMESPEC.size:
-                seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-                at = seconds + nanoseconds * 1e-9 - (offset or 0.0)
-                if offset is not None and self._sent <= at <= now:
-                    return at
-        return now
-
-    async def _readable(self) -> None:
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_reader(self._socket, ready.set)
         try:
-            await ready.wait()
-        finally:
-            loop.remove_reader(self._socket)
+            octets = await asyncio.get_running_loop().sock_recv(self._socket, _READ)
+        except OSError as error:
+            raise MeasureError(_broken(error), str(error)) from error
+        at = self._socket.received
+        return octets, at if at >= self._sent else monotonic()  # what came before answers nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -547,9 +547,14 @@ class Site:
     """A web server that notes what it was asked."""
 
     def __init__(
-        self, response: bytes, *, random: bytes = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"
+        self,
+        response: bytes,
+        *,
+        random: bytes = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+        delay_s: float = 0.0,
     ) -> None:
         self.response = response
+        self.delay_s = delay_s
         self.random = random
         self.asked: list[bytes] = []
         self.connections = 0
@@ -560,8 +565,11 @@ class Site:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.asked.append(head)
+                await asyncio.sleep(self.delay_s)
                 writer.write(self.random if b"/.well-known/sarhad-" in head else self.response)
                 await writer.drain()
+                if b"Connection: close" in self.response:
+                    break
         writer.close()
 
 
@@ -600,6 +608,18 @@ class TestHttp:
         paths = [head.split()[1] for head in site.asked]
         assert paths[:2] == [b"/a", b"/a"]
         assert len({path for path in paths if path.startswith(b"/.well-known/")}) == 5
+
+    @pytest.mark.parametrize("again", [b"", b"Connection: close\r\n"])
+    async def test_no_answer_is_seen_before_it_is_given(
+        self, session: Session, chain: Chain, identity: Identity, again: bytes
+    ) -> None:
+        """Not even where TLS itself sends something (session tickets) while the application thinks."""
+        response = b"HTTP/1.1 200 OK\r\n" + again + b"Content-Length: 0\r\n\r\n"
+        site = Site(response, random=response, delay_s=0.03)
+        seen = await self.fetch(session, chain, site, identity.context())
+        assert (seen.error, seen.result.status) == (None, 200)
+        assert min(seen.result.ttfb_ms + seen.result.probe_ttfb_ms) >= 30
+        assert (site.connections == 1) == (again == b"")
 
     async def test_redirects_elsewhere_are_not_followed(self, session: Session, chain: Chain) -> None:
         site = Site(b"HTTP/1.1 302 F\r\nLocation: https://fra.cloud.example/x\r\nContent-Length: 0\r\n\r\n")

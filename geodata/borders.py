@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from geodata.errors import GeodataError
 from geodata.sphere import Bools, Floats, angle, segment_angles, segments_meet, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
 _DATA: Final = Path(__file__).parent / "data"
 _CHUNK: Final = 32  # segments in a row that are first looked at as one disk
-_MAX_GEOJSON: Final = 64 * 2**20
-_POLAR_LATITUDE: Final = -85.0  # the map ends there; south of it all is Antarctica
+_NEAR_POLE: Final = 89.9999  # degrees; nearer, longitudes mean nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """One closed line of a feature's border: degrees, the last point equal to the first."""
+    """One closed line of a feature's border: degrees, the last point equal to the first.
+
+    Longitudes are continuous, so that those of a ring across the antimeridian run on beyond 180.
+    """
 
     feature: int
     longitude: Floats
@@ -38,30 +38,46 @@ class Ring:
         x, y = self.longitude, self.latitude
         return x.min(), x.max(), y.min(), y.max()
 
+    def crossings(self, latitude: float, longitude: float) -> int:
+        """How often the ring is crossed from a point southwards along its meridian."""
+        x, y = self.longitude, self.latitude
+        at = np.flatnonzero((x[:-1] > longitude) != (x[1:] > longitude))
+        level = y[at] + (longitude - x[at]) / (x[at + 1] - x[at]) * (y[at + 1] - y[at])
+        return int(np.sum(level < latitude))
+
 
 class Land:
     """Features (countries, and land without a code) and their rings.
 
-    ``codes`` holds ISO 3166-1 alpha-2 codes, empty for land without one; ``names`` English names.
+    ``codes`` holds ISO 3166-1 alpha-2 codes, empty for land without one; ``names`` English names;
+    ``claimed`` for land of several countries their codes, between blanks. ``borders`` are the lines where
+    features end, if these are not their rings.
     """
 
-    def __init__(self, codes: Sequence[str], names: Sequence[str], rings: Sequence[Ring]) -> None:
+    def __init__(
+        self,
+        codes: Sequence[str],
+        names: Sequence[str],
+        rings: Sequence[Ring],
+        claimed: Sequence[str],
+        borders: Sequence[Ring] | None = None,
+    ) -> None:
         self.codes = tuple(codes)
         self.names = tuple(names)
         self.rings = tuple(rings)
+        self.claimed = tuple(claimed)
         self._bounds = np.array([ring.bounds for ring in rings])
-        self._ring_feature = np.array([ring.feature for ring in rings])
-        self._chunks()
+        self._chunks(self.rings if borders is None else borders)
 
-    def _chunks(self) -> None:
-        """Cut the rings into runs of segments, each within a disk of its own, for quick first looks."""
+    def _chunks(self, lines: Sequence[Ring]) -> None:
+        """Cut the borders into runs of segments, each within a disk of its own, for quick first looks."""
         points = unit(
-            np.concatenate([ring.latitude for ring in self.rings]),
-            np.concatenate([ring.longitude for ring in self.rings]),
+            np.concatenate([line.latitude for line in lines]),
+            np.concatenate([line.longitude for line in lines]),
         )
-        ends = np.cumsum([len(ring.longitude) for ring in self.rings])
+        ends = np.cumsum([len(line.longitude) for line in lines])
         start, end = np.delete(points, ends - 1, axis=0), np.delete(points, [0, *ends[:-1]], axis=0)
-        counts = [len(ring.longitude) - 1 for ring in self.rings]
+        counts = [len(line.longitude) - 1 for line in lines]
         edges = [
             offset + step
             for offset, count in zip(np.cumsum([0, *counts[:-1]]), counts, strict=True)
@@ -76,31 +92,26 @@ class Land:
         owner = np.repeat(np.arange(len(edges)), sizes)
         farthest = np.maximum(angle(start, self._centre[owner]), angle(end, self._centre[owner]))
         self._radius = np.maximum.reduceat(farthest, self._first)
-        self.feature_of_chunk = np.repeat(self._ring_feature, [-(-count // _CHUNK) for count in counts])
+        self.feature_of_chunk = np.repeat(
+            [line.feature for line in lines], [-(-count // _CHUNK) for count in counts]
+        )
 
-    def feature_at(self, latitude: float, longitude: float) -> int | None:
-        """The feature whose land a point is on, by the parity of borders crossed on the way south."""
-        if latitude < _POLAR_LATITUDE:
-            return self.codes.index("AQ") if "AQ" in self.codes else None
-        longitude = (longitude + 180) % 360 - 180
-        bounds = self._bounds
-        near = (bounds[:, 0] <= longitude) & (longitude <= bounds[:, 1])
-        near &= (bounds[:, 2] <= latitude) & (latitude <= bounds[:, 3])
+    def features_at(self, latitude: float, longitude: float) -> tuple[int, ...]:
+        """The features whose land a point is on, by the parity of borders crossed on the way south."""
+        latitude = min(max(latitude, -_NEAR_POLE), _NEAR_POLE)
         crossings: dict[int, int] = {}
-        for index in np.flatnonzero(near):
-            ring = self.rings[index]
-            x, y = ring.longitude, ring.latitude
-            spans = (x[:-1] > longitude) != (x[1:] > longitude)
-            at = np.flatnonzero(spans)
-            level = y[at] + (longitude - x[at]) / (x[at + 1] - x[at]) * (y[at + 1] - y[at])
-            crossings[ring.feature] = crossings.get(ring.feature, 0) + int(np.sum(level < latitude))
-        inside = [feature for feature, count in crossings.items() if count % 2]
-        return min(inside, default=None)
+        west, east, south, north = self._bounds.T
+        level = (south <= latitude) & (latitude <= north)
+        for x in (longitude - 360.0, longitude, longitude + 360.0):
+            for index in np.flatnonzero(level & (west <= x) & (x <= east)):
+                ring = self.rings[index]
+                crossings[ring.feature] = crossings.get(ring.feature, 0) + ring.crossings(latitude, x)
+        return tuple(sorted(feature for feature, count in crossings.items() if count % 2))
 
-    def feature_at_vector(self, point: Floats) -> int | None:
+    def features_at_vector(self, point: Floats) -> tuple[int, ...]:
         """The same for a unit vector."""
         latitude = float(np.degrees(np.arcsin(np.clip(point[2], -1, 1))))
-        return self.feature_at(latitude, float(np.degrees(np.arctan2(point[1], point[0]))))
+        return self.features_at(latitude, float(np.degrees(np.arctan2(point[1], point[0]))))
 
     def covered(self, centres: Floats, radii: Floats) -> Bools:
         """Which features have a point of their border in all of the disks."""
@@ -133,26 +144,12 @@ class Land:
         within = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return self._first[owner] + within, owner
 
-    def replaced(self, country: str, rings: Sequence[tuple[Floats, Floats]]) -> Land:
-        """The same world with other land for one country.
-
-        What the country had and the new land leaves out becomes nobody's (no code), so that it is foreign;
-        what the new land takes from others is both, and so proves nothing.
-        """
-        home = self.codes.index(country)
-        codes, names = list(self.codes), list(self.names)
-        codes.append(country)
-        names.append(names[home])
-        codes[home] = ""
-        new = [Ring(len(codes) - 1, longitude, latitude) for longitude, latitude in rings]
-        return Land(codes, names, [*self.rings, *new])
-
 
 @cache
 def shipped_land() -> Land:
     """The land of Natural Earth 1:10m (see data/make_borders.py)."""
     with np.load(_DATA / "borders.npz") as file:
-        codes, names = file["codes"].tolist(), file["names"].tolist()
+        codes, names, claimed = (file[column].tolist() for column in ("codes", "names", "claimed"))
         ring_feature, starts = file["ring_feature"], file["ring_start"]
         steps_longitude, steps_latitude = file["longitude"], file["latitude"]
     longitude = _accumulate(steps_longitude, starts)
@@ -161,7 +158,7 @@ def shipped_land() -> Land:
         Ring(int(feature), longitude[first:last], latitude[first:last])
         for feature, first, last in zip(ring_feature, starts[:-1], starts[1:], strict=True)
     ]
-    return Land(codes, names, rings)
+    return Land(codes, names, rings, claimed)
 
 
 def _accumulate(steps: npt.NDArray[np.int32], starts: npt.NDArray[np.int32]) -> Floats:
@@ -169,47 +166,3 @@ def _accumulate(steps: npt.NDArray[np.int32], starts: npt.NDArray[np.int32]) -> 
     total = np.cumsum(steps, dtype=np.int64)
     before = np.where(starts[:-1] > 0, total[starts[:-1] - 1], 0)
     return np.asarray((total - np.repeat(before, np.diff(starts))) / 1e6)
-
-
-def read_geojson(path: Path) -> list[tuple[Floats, Floats]]:
-    """The rings (longitudes, latitudes) of every polygon in a GeoJSON file (RFC 7946)."""
-    try:
-        with path.open("rb") as stream:
-            octets = stream.read(_MAX_GEOJSON + 1)
-    except OSError as error:
-        raise GeodataError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(octets) > _MAX_GEOJSON:
-        raise GeodataError(f"{path}: is larger than {_MAX_GEOJSON // 2**20} MiB")
-    try:
-        document = json.loads(octets)
-        rings = [_ring(ring) for polygon in _polygons(document) for ring in polygon]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise GeodataError(f"{path}: is no GeoJSON of polygons ({type(error).__name__}: {error})") from error
-    if not rings:
-        raise GeodataError(f"{path}: has no polygon")
-    return rings
-
-
-def _polygons(document: Any) -> Iterator[Any]:
-    kind = document["type"]
-    if kind == "FeatureCollection":
-        for feature in document["features"]:
-            yield from _polygons(feature)
-    elif kind == "Feature":
-        yield from _polygons(document["geometry"])
-    elif kind == "GeometryCollection":
-        for geometry in document["geometries"]:
-            yield from _polygons(geometry)
-    elif kind == "MultiPolygon":
-        yield from document["coordinates"]
-    elif kind == "Polygon":
-        yield document["coordinates"]
-
-
-def _ring(points: Any) -> tuple[Floats, Floats]:
-    array = np.array([point[:2] for point in points], dtype=float)
-    if len(array) < 4 or not np.isfinite(array).all() or not (array[0] == array[-1]).all():
-        raise ValueError("a ring has at least four points, all finite, and ends where it begins")
-    if (np.abs(array) > (180, 90)).any():
-        raise ValueError("a point is not longitude, latitude in degrees")
-    return array[:, 0], array[:, 1]

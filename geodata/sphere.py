@@ -16,6 +16,7 @@ Bools = npt.NDArray[np.bool_]
 
 EARTH_RADIUS_KM: Final = 6371.0088  # mean radius, IUGG
 _TINY: Final = 1e-12
+_TOUCH: Final = 1e-6  # radians, 6 m: so far apart, circles are said to touch
 
 
 def unit(latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> Floats:
@@ -74,32 +75,31 @@ def segments_meet(centres: Floats, radii: Floats, start: Floats, end: Floats) ->
 def witnesses(centres: Floats, radii: Floats) -> Floats:
     """Points of the intersection of k disks: centres in all others, and crossings of two circles in all.
 
-    The intersection is empty exactly when there are none (each of its corners is a crossing, and without
-    corners it is a whole disk). Boundaries count as inside, with a tolerance of a few metres.
+    The disks must be smaller than hemispheres. Their intersection is then empty exactly when there are none
+    (each of its corners is a crossing, and without corners it is a whole disk). Boundaries count as inside,
+    with a tolerance of a few metres.
     """
-    candidates = [centres]
-    for index in range(len(centres)):
-        candidates.extend(
-            _crossings(centres[index], radii[index], centres[other], radii[other]) for other in range(index)
-        )
-    points = np.concatenate(candidates)
-    inside = np.all(points @ centres.T >= np.cos(np.minimum(radii + 1e-6, np.pi)), axis=1)
+    points = np.concatenate([centres, _crossings(centres, radii)])
+    inside = np.all(angle(points[:, None, :], centres[None, :, :]) <= radii + _TOUCH, axis=1)
     return points[inside]
 
 
-def _crossings(a: Floats, radius_a: float, b: Floats, radius_b: float) -> Floats:
-    """The two points where two circles cross, or none."""
-    dot = float(a @ b)
-    normal = np.cross(a, b)
-    square = float(normal @ normal)
-    if square < _TINY:
-        return np.empty((0, 3))
-    x = (np.cos(radius_a) - dot * np.cos(radius_b)) / square
-    y = (np.cos(radius_b) - dot * np.cos(radius_a)) / square
-    base = x * a + y * b
-    rest = (1 - float(base @ base)) / square
-    if rest < 0:
-        if rest * square < -1e-9:
-            return np.empty((0, 3))
-        rest = 0.0  # they touch
-    return np.stack([base + np.sqrt(rest) * normal, base - np.sqrt(rest) * normal])
+def _crossings(centres: Floats, radii: Floats) -> Floats:
+    """The points where two circles cross, of every pair; of one that does not cross, any points.
+
+    By the haversine of the bearing from one centre, which stays exact for centres that are close together.
+    """
+    one, other = np.triu_indices(len(centres), 1)
+    apart = angle(centres[one], centres[other])
+    distinct = apart > _TINY
+    one, other, apart = one[distinct], other[distinct], apart[distinct]
+    centre, radius = centres[one], radii[one]
+    towards = centres[other] - centre * np.cos(apart)[:, None]
+    towards /= np.linalg.norm(towards, axis=1)[:, None]
+    sum_, difference = radii[other] + radius - apart, radii[other] - radius + apart
+    below = np.maximum(np.sin(radius) * np.sin(apart), _TINY)
+    haversine = np.clip(np.sin(sum_ / 2) * np.sin(difference / 2) / below, 0.0, 1.0)
+    bearing = 2 * np.arcsin(np.sqrt(haversine))
+    along = centre * np.cos(radius)[:, None] + towards * (np.sin(radius) * np.cos(bearing))[:, None]
+    across = np.cross(centre, towards) * (np.sin(radius) * np.sin(bearing))[:, None]
+    return np.concatenate([along + across, along - across])

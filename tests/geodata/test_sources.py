@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+import maxminddb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
+
+from geodata.catalog import GeodataError
+from geodata.data.compile import compile_countries
+from geodata.sources.mmdb import Mmdb
+from geodata.sources.registry import Registry
+from geodata.sources.source import Record, asn, country, text, widest_block
+from geodata.sources.table import Ranges, Table, write_asn_table, write_country_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOUR = ipaddress.IPv4Address
+SIX = ipaddress.IPv6Address
+
+
+def _mmdb(path: Path, kind: str, records: dict[str, Any], version: int = 6) -> Path:
+    writer = MMDBWriter(ip_version=version, ipv4_compatible=version == 6, database_type=kind)
+    for prefix, record in records.items():
+        writer.insert_network(IPSet([prefix]), record)
+    writer.to_db_file(str(path))
+    return path
+
+
+def _look_up(path: Path, address: str) -> Record | None:
+    reader = Mmdb(path)
+    try:
+        return reader.look_up(ipaddress.ip_address(address))
+    finally:
+        reader.close()
+
+
+class TestMmdb:
+    """Each schema of a MaxMind DB file is read for what it says, and for nothing else."""
+
+    def test_a_registered_country_is_not_a_country(self, tmp_path: Path) -> None:
+        """GeoLite2 has nothing but that for most anycast addresses: unknown, not the holder's country."""
+        record = {"registered_country": {"iso_code": "US"}, "represented_country": {"iso_code": "US"}}
+        for kind in ("GeoLite2-Country", "GeoLite2-City"):
+            path = _mmdb(tmp_path / kind, kind, {"198.18.0.0/24": record})
+            found = _look_up(path, "198.18.0.1")
+            assert found is not None
+            assert found.country is None
+
+    def test_a_city_record_has_place_and_radius(self, tmp_path: Path) -> None:
+        record = {
+            "country": {"iso_code": "PK"},
+            "city": {"names": {"en": "Lahore"}},
+            "location": {"latitude": 31.5, "longitude": 74.3, "accuracy_radius": 20},
+            "traits": {"is_anycast": True},
+        }
+        path = _mmdb(tmp_path / "x", "GeoIP2-City", {"198.18.0.0/24": record})
+        assert _look_up(path, "198.18.0.1") == Record(
+            prefix="198.18.0.0/24",
+            country="PK",
+            city="Lahore",
+            latitude=31.5,
+            longitude=74.3,
+            radius_km=20,
+            anycast=True,
+        )
+
+    def test_an_asn_record_has_network_and_number(self, tmp_path: Path) -> None:
+        record = {"autonomous_system_number": 64500, "autonomous_system_organization": "Indus"}
+        path = _mmdb(tmp_path / "x", "GeoLite2-ASN", {"2001:db8::/32": record})
+        found = _look_up(path, "2001:db8::1")
+        assert found == Record(prefix="2001:db8::/32", asn=64500, network="Indus")
+
+    def test_flat_files_are_read_without_geoip2(self, tmp_path: Path) -> None:
+        path = _mmdb(tmp_path / "x", "ipvAll", {"198.18.0.0/24": {"country_code": "PK", "asn": "AS64500"}})
+        assert _look_up(path, "198.18.0.1") == Record(prefix="198.18.0.0/24", country="PK", asn=64500)
+
+    def test_an_ipv6_address_is_not_in_an_ipv4_file(self, tmp_path: Path) -> None:
+        path = _mmdb(tmp_path / "x", "GeoLite2-Country", {"198.18.0.0/24": {}}, version=4)
+        assert _look_up(path, "2001:db8::1") is None
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            {"country": {"iso_code": 5}},
+            {"country": {"iso_code": "Pakistan"}},
+            {"country": {"iso_code": "EU"}},
+            {"country": {}, "location": {"latitude": 91.0, "longitude": 0.0}},
+            {"country": {}, "location": {"latitude": "north", "longitude": True}},
+            {"country": {}, "location": {"latitude": 24.9}},
+            {"city": {"names": {"en": 7}}},
+        ],
+    )
+    def test_values_that_make_no_sense_are_unknown(self, tmp_path: Path, record: dict[str, object]) -> None:
+        path = _mmdb(tmp_path / "x", "GeoLite2-City", {"198.18.0.0/24": record})
+        assert _look_up(path, "198.18.0.1") == Record(prefix="198.18.0.0/24")
+
+    @pytest.mark.parametrize("record", ["PK", ["PK"], {"country": ["PK"]}, {"location": 3}, {"city": "x"}])
+    def test_records_of_another_shape_are_an_error_that_names_the_file(
+        self, tmp_path: Path, record: object
+    ) -> None:
+        path = _mmdb(tmp_path / "odd.mmdb", "GeoLite2-City", {"198.18.0.0/24": record})
+        with pytest.raises(GeodataError, match=r"odd\.mmdb"):
+            _look_up(path, "198.18.0.1")
+
+
+class TestTable:
+    """A range table gives back the ranges that were written, with the widest prefix that is true."""
+
+    @pytest.fixture
+    def countries(self, tmp_path: Path) -> Path:
+        ranges4 = Ranges([0, 0x0A00_0000, 0x0A00_0300, 0x0A00_0400], [0, 2, 1, 0])
+        ranges6 = Ranges([0x2001_0DB8 << 32, (0x2001_0DB8 << 32) + 1], [1, 0])
+        write_country_table(tmp_path / "x.table", "v1", "2026-06-01", ranges4, ranges6, ["DE", "PK"])
+        return tmp_path / "x.table"
+
+    @pytest.mark.parametrize(
+        ("address", "record"),
+        [
+            ("9.255.255.255", None),
+            ("10.0.0.0", Record(prefix="10.0.0.0/23", country="PK")),
+            ("10.0.2.255", Record(prefix="10.0.2.0/24", country="PK")),
+            ("10.0.3.0", Record(prefix="10.0.3.0/24", country="DE")),
+            ("10.0.4.0", None),
+            ("255.255.255.255", None),
+            ("2001:db8::ffff", Record(prefix="2001:db8::/64", country="DE")),
+            ("2001:db8:0:1::", None),
+            ("::1", None),
+        ],
+    )
+    def test_looks_up(self, countries: Path, address: str, record: Record | None) -> None:
+        assert Table(countries).look_up(ipaddress.ip_address(address)) == record
+
+    def test_has_version_and_date(self, countries: Path) -> None:
+        table = Table(countries)
+        assert (table.version, table.date) == ("v1", "2026-06-01")
+
+    def test_networks_have_names_of_any_length_and_script(self, tmp_path: Path) -> None:
+        networks = [(64500, "سندھ"), (64501, ""), (64502, "x" * 300), (2**32 - 1, "last")]
+        ranges = Ranges([0, 1, 2, 3], [1, 2, 3, 4])
+        write_asn_table(tmp_path / "x", "v", "2026-06-01", ranges, Ranges([], []), networks)
+        table = Table(tmp_path / "x")
+        found = [table.look_up(FOUR(number)) for number in range(4)]
+        assert [(one and one.asn, one and one.network) for one in found] == [
+            (64500, "سندھ"),
+            (64501, None),
+            (64502, "x" * 255),
+            (2**32 - 1, "last"),
+        ]
+        assert table.look_up(SIX("2001:db8::1")) is None
+
+    @given(data=st.data())
+    @settings(max_examples=300)
+    def test_octets_that_are_wrong_are_an_error(
+        self, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        directory = tmp_path_factory.mktemp("fuzz")
+        path = directory / "odd.table"
+        networks = [(64500, "Indus"), (64501, "Ravi")]
+        write_asn_table(path, "v", "2026-06-01", Ranges([0, 9], [1, 2]), Ranges([5], [1]), networks)
+        octets = bytearray(path.read_bytes())
+        if data.draw(st.booleans()):
+            octets = octets[: data.draw(st.integers(0, len(octets) - 1))]
+        else:
+            octets[data.draw(st.integers(0, len(octets) - 1))] ^= data.draw(st.integers(1, 255))
+        path.write_bytes(octets)
+        message = ""
+        try:
+            Table(path).look_up(FOUR(10))
+        except GeodataError as error:
+            message = str(error)
+        assert not message or "odd.table: " in message
+        assert message or len(octets) > 300  # what is cut short is never accepted
+
+    @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+    def test_the_widest_block_is_inside_and_cannot_be_wider(self, one: int, two: int, three: int) -> None:
+        first, key, last = sorted((one, two, three))
+        base, length = widest_block(key, first, last, 32)
+        block = ipaddress.ip_network((base, length))
+        assert FOUR(key) in block
+        assert first <= int(block[0])
+        assert int(block[-1]) <= last
+        wider = block.supernet() if length else None
+        assert wider is None or int(wider[0]) < first or int(wider[-1]) > last
+
+
+class TestCompile:
+    """Compiling joins neighbours and drops nothing but what is finer than a /64."""
+
+    def test_every_address_says_the_same_as_in_the_source(self, tmp_path: Path) -> None:
+        said = {
+            "198.18.0.0/24": "PK",
+            "198.18.1.0/24": "PK",
+            "198.18.2.0/25": "DE",
+            "255.255.255.0/24": "SG",
+            "2001:db8::/48": "PK",
+            "2001:db8:1::/64": "PK",
+            "2001:db8:2::/80": "DE",
+            "ffff:ffff:ffff:ffff::/64": "SG",
+        }
+        source = _mmdb(
+            tmp_path / "x.mmdb", "flat", {prefix: {"country_code": code} for prefix, code in said.items()}
+        )
+        compile_countries(source, "2026-06-01", tmp_path / "x.table")
+        table = Table(tmp_path / "x.table")
+        with maxminddb.open_database(source) as reader:
+            for prefix in said:
+                network = ipaddress.ip_network(prefix)
+                for address in (network[0], network[-1], network[0] - 1):
+                    record = reader.get(address)
+                    found = table.look_up(address)
+                    if network.prefixlen <= 64:
+                        want = record["country_code"] if isinstance(record, dict) else None
+                        assert (found and found.country) == want, address
+                    else:
+                        assert found is None
+        joined = table.look_up(FOUR("198.18.0.7"))
+        assert joined is not None
+        assert joined.prefix == "198.18.0.0/23"
+
+
+class TestRegistry:
+    """The registries' answer for an address, dated only if it is known which data is installed."""
+
+    def test_knows_the_registries(self) -> None:
+        registry = Registry()
+        found = registry.look_up(FOUR("39.32.0.1"))
+        assert found == Record(prefix="39.32.0.1/32", country="PK")
+        assert registry.look_up(FOUR("10.0.0.1")) is None
+        assert registry.version is not None
+
+    def test_the_installed_version_is_dated(self) -> None:
+        """Fails when the lock file moves: then the date of the new version is to be written down."""
+        assert Registry().date is not None
+
+
+class TestValues:
+    """What is not a country, a number or a name is unknown."""
+
+    @pytest.mark.parametrize(
+        "value", [None, 5, "", "P", "PAK", "P1", "EU", "AP", "ZZ", "\uff30\uff2b", ["PK"], "PK\n"]
+    )
+    def test_no_country(self, value: object) -> None:
+        assert country(value) is None
+
+    def test_case_does_not_matter(self) -> None:
+        assert country("pk") == "PK"
+
+    @pytest.mark.parametrize(
+        "value", [None, 0, -1, 2**32, True, 1.0, "AS", "ASx", "٣", "AS99999999999", "ASAS1"]
+    )
+    def test_no_asn(self, value: object) -> None:
+        assert asn(value) is None
+
+    def test_names_are_cut(self) -> None:
+        assert text("x" * 1000) == "x" * 200
+        assert text("") is None
+        assert text(7) is None

@@ -63,12 +63,13 @@ class Judgement:
     endpoints: tuple[EndpointResult, ...]
     claims: dict[str, tuple[Claim, ...]]
     special: dict[str, str]
+    strange: int  # observations of endpoints that the register does not have
 
 
 def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     """Judge every endpoint of the register; endpoints without observations are judged too (unreachable)."""
-    index = _Index(observations)
     endpoints = inputs.register.endpoints
+    index = _Index(endpoints, observations)
     addresses = {endpoint.id: endpoint_addresses(endpoint, index.answers) for endpoint in endpoints}
     hops = paths.hop_minima(observations)
     wanted = sorted({address for each in addresses.values() for address in each} | set(hops))
@@ -109,6 +110,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         endpoints=_results(endpoints, verdicts, findings),
         claims=claims,
         special=special,
+        strange=index.strange,
     )
 
 
@@ -158,12 +160,17 @@ def compose(
         ),
         files=inputs.files,
         policy=inputs.policy.model_dump(mode="json"),
-        notices=(*(str(notice) for notice in inputs.register.notices), *_stale(inputs)),
+        notices=(*(str(notice) for notice in inputs.register.notices), *_stale(inputs), *_strange(judgement)),
         endpoints=judgement.endpoints,
         observations=tuple(observations),
         claims=judgement.claims,
         special=judgement.special,
     )
+
+
+def _strange(judgement: Judgement) -> Iterator[str]:
+    if judgement.strange:
+        yield f"{judgement.strange} observations are of endpoints that the register does not have"
 
 
 def _stale(inputs: Inputs) -> Iterator[str]:
@@ -175,19 +182,33 @@ def _stale(inputs: Inputs) -> Iterator[str]:
 
 
 class _Index:
-    """Observations by endpoint; pings and traces also by address, as endpoints that share one share them."""
+    """Observations by endpoint; pings and traces also by address, as endpoints that share one share them.
 
-    def __init__(self, observations: Iterable[Observation]) -> None:
+    Recorded observations may call an endpoint by its host, address or declared text instead of its id; those
+    of an endpoint that the register does not have are counted in ``strange``.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], observations: Iterable[Observation]) -> None:
+        named: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for endpoint in endpoints:
+            for name in (endpoint.id, endpoint.host, endpoint.address, endpoint.declared):
+                if name is not None:
+                    named[name][endpoint.id] = None
+        ids = {endpoint.id for endpoint in endpoints}
         self._by_endpoint: defaultdict[str, list[Observation]] = defaultdict(list)
         self._by_address: defaultdict[str, list[Observation]] = defaultdict(list)
+        self.strange = 0
         for one in observations:
+            owners = (one.endpoint,) if one.endpoint in ids else tuple(named.get(one.endpoint, ()))
+            self.strange += not owners
             if one.address is not None and isinstance(
                 one, PingObservation | TraceObservation | DnsObservation
             ):
                 self._by_address[one.address].append(one)
-            else:
-                self._by_endpoint[one.endpoint].append(one)
-        self.answers = answered_addresses(one for each in self._by_endpoint.values() for one in each)
+                continue
+            for owner in owners:
+                self._by_endpoint[owner].append(one)
+        self.answers = answered_addresses(self._by_endpoint)
 
     def of(self, endpoint: str, addresses: Sequence[str]) -> list[Observation]:
         shared = (one for address in addresses for one in self._by_address[address])

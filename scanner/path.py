@@ -37,16 +37,17 @@ class PlacedHop:
 
 
 def hop_minima(observations: Iterable[Observation]) -> dict[str, dict[str, float]]:
-    """The least RTT of each hop address by vantage, over all traces of a run."""
+    """The least RTT of each hop address by vantage, over all traces; empty where none was timed."""
     minima: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for observation in observations:
         if not isinstance(observation, TraceObservation) or observation.result is None:
             continue
         for hop in observation.result.hops:
             for reply in hop.replies:
+                least = minima[reply.address]
                 if reply.rtt_ms is not None and reply.rtt_ms > 0:
-                    known = minima[reply.address].get(observation.vantage, reply.rtt_ms)
-                    minima[reply.address][observation.vantage] = min(known, reply.rtt_ms)
+                    known = least.get(observation.vantage, reply.rtt_ms)
+                    least[observation.vantage] = min(known, reply.rtt_ms)
     return dict(minima)
 
 

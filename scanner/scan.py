@@ -112,7 +112,10 @@ class Scan:
 
     def _jobs(self) -> list[_Job]:
         """Every address of every endpoint, declared or answered to any vantage, in the register's order."""
-        answers = answered_addresses(self.measured.observations)
+        by_endpoint: defaultdict[str, list[Observation]] = defaultdict(list)
+        for one in self.measured.observations:
+            by_endpoint[one.endpoint].append(one)
+        answers = answered_addresses(by_endpoint)
         jobs: list[_Job] = []
         seen: set[str] = set()
         for endpoint in self._endpoints:
@@ -204,13 +207,26 @@ def nearest_vantages(observations: Iterable[Observation]) -> Mapping[tuple[str, 
     return {key: vantage for key, (_, vantage) in least.items()}
 
 
-def answered_addresses(observations: Iterable[Observation]) -> Mapping[str, tuple[str, ...]]:
-    """The addresses that each endpoint's name was answered with, by any vantage, each once."""
-    answers: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for one in observations:
-        if isinstance(one, DnsObservation) and one.result is not None and one.address is None:
-            answers[one.endpoint].update(dict.fromkeys(one.result.addresses))
-    return {endpoint: tuple(sorted(addresses)) for endpoint, addresses in answers.items()}
+def answered_addresses(
+    observations: Mapping[str, Iterable[Observation]],
+) -> Mapping[str, tuple[str, ...]]:
+    """The addresses that each endpoint's name was answered with, by any vantage, each once.
+
+    ``observations`` are by endpoint.
+    """
+    return {
+        endpoint: tuple(
+            sorted(
+                {
+                    address
+                    for one in each
+                    if isinstance(one, DnsObservation) and one.result is not None and one.address is None
+                    for address in one.result.addresses
+                }
+            )
+        )
+        for endpoint, each in observations.items()
+    }
 
 
 def endpoint_addresses(endpoint: Endpoint, answers: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from probes.vantages.local import LocalVantage
 
 _TURN: Final = 64  # packets between two turns of the event loop
+_BATCHES: Final = 16  # that are read before sending again
 _FEW: Final = 16  # with so few runs the pace is no bottleneck, and a window costs nobody anything
 _BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 _BUSY_S: Final = 0.01
@@ -139,7 +140,7 @@ class Engine:
         try:
             link = self._links.get(destination.version)
             if link is None:
-                link = Link(self._vantage, destination.version, self._registry, self._deliver)
+                link = Link(self._vantage, destination.version, self._registry, self._deliver, self._pump)
                 self._links[destination.version] = link
             source = ipaddress.ip_address(link.source(str(destination)).partition("%")[0])
             local, held = link.prepare(method, trace=trace)
@@ -184,6 +185,14 @@ class Engine:
 
     def _fire(self) -> None:
         self._handle = None
+        self._pump()
+
+    def _pump(self) -> None:
+        """Read everything that has come, then send: no run may end while its answer waits to be read."""
+        for _ in range(_BATCHES):
+            more = [link.drain() for link in self._links.values()]
+            if not any(more):
+                break
         self._turn(monotonic())
 
     def _turn(self, now: float) -> None:
@@ -254,8 +263,6 @@ class Engine:
             if run in self._registry.runs:
                 run.heard(heard)
                 self._make_ready(run)
-        if self._ready:
-            self._turn(monotonic())
 
 
 def _text(flow: Flow) -> str:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class Link:
-    """``deliver`` is called with every batch of what was matched, and the number of what was not."""
+    """``readable`` is called when something came; :meth:`drain` then hands it to ``deliver``.
+
+    ``deliver`` gets every batch of what was matched, and the number of what was not.
+    """
 
     def __init__(
         self,
@@ -31,13 +34,16 @@ class Link:
         version: int,
         registry: Registry,
         deliver: Callable[[list[tuple[Run, Heard]], int], None],
+        readable: Callable[[], None],
     ) -> None:
         self._vantage = vantage
         self._version = version
         self._family = socket.AF_INET if version == 4 else socket.AF_INET6
         self._registry = registry
         self._deliver = deliver
+        self._readable = readable
         self._receivers: dict[str, Receiver] = {}
+        self._matches: dict[str, Match] = {}
         self._sender: socket.socket | None = None
         self._udp_port = 0
 
@@ -105,14 +111,22 @@ class Link:
         self._sender = sender
         self._receive("icmp", receiver, self._icmp)
 
+    def drain(self) -> bool:
+        """Read a batch from every socket; whether there may be more."""
+        more = False
+        for name, receiver in self._receivers.items():
+            match = self._matches[name]
+            found = [match(octets, source.partition("%")[0], at) for octets, source, at in receiver.drain()]
+            if found:
+                known = [each for each in found if each is not None]
+                self._deliver(known, len(found) - len(known))
+                more = more or len(found) >= sockets.BATCH
+        return more
+
     def _receive(self, name: str, receiver: Receiver, match: Match) -> None:
         self._receivers[name] = receiver
-        asyncio.get_running_loop().add_reader(receiver.socket, self._drain, receiver, match)
-
-    def _drain(self, receiver: Receiver, match: Match) -> None:
-        found = [match(octets, source.partition("%")[0], at) for octets, source, at in receiver.drain()]
-        known = [each for each in found if each is not None]
-        self._deliver(known, len(found) - len(known))
+        self._matches[name] = match
+        asyncio.get_running_loop().add_reader(receiver.socket, self._readable)
 
     def _icmp(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
         answer = packets.parse_icmp4(octets) if self._version == 4 else packets.parse_icmp6(octets)

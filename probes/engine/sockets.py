@@ -35,7 +35,7 @@ _SOL_ICMPV6: Final = 58
 _ICMPV6_FILTER: Final = 1
 
 _BUFFER: Final = 16 * 2**20
-_BATCH: Final = 512
+BATCH: Final = 512
 _TIMESPEC = struct.Struct("@ll")
 _COUNT = struct.Struct("@I")
 _ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_COUNT.size)
@@ -60,7 +60,7 @@ class Receiver:
     def drain(self) -> Iterator[tuple[bytes, str, float]]:
         """At most a batch of what is there: octets, source address, time of receipt."""
         offset = self._clock.offset()
-        for _ in range(_BATCH):
+        for _ in range(BATCH):
             try:
                 octets, ancillary, _, source = self.socket.recvmsg(MAX_OCTETS, _ANCILLARY)
             except (BlockingIOError, InterruptedError):

@@ -222,6 +222,9 @@ class TestProtocol:
         assert wire is not None
         assert wire[:4] == b"\x12\x34\x81\x01"
 
+    def test_garbage_that_claims_to_be_an_answer_is_not_answered(self) -> None:
+        assert DIRECTORY.reply(b"\x12\x34\x81" + b"\xff" * 20, KHI, datagram=True) is None
+
     @given(st.binary(max_size=600))
     def test_no_octets_break_it(self, octets: bytes) -> None:
         reply = DIRECTORY.reply(octets, KHI, datagram=True)

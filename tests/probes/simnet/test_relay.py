@@ -79,8 +79,14 @@ class TestPassThrough:
     async def test_silence_ends_it(self, hosting: Hosting, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(relay, "IDLE_S", 0.1)
         front, back = hosting.loopback(), hosting.loopback()
-        async with hosting.serving(
-            hosting.host(front, passing(back)), hosting.host(back, Service(kind="tcp", port=PORT))
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            await hosting.hang_up(writer)
+
+        async with (
+            await asyncio.start_server(silent, back, PORT),
+            hosting.serving(hosting.host(front, passing(back))),
         ):
             reader, writer = await asyncio.open_connection(front, PORT)
             async with asyncio.timeout(10):

@@ -236,14 +236,15 @@ class TestProxy:
     async def test_connections_to_the_backend_are_kept(self, hosting: Hosting) -> None:
         front, back, proxy, _ = self.both(hosting)
         accepted = 0
+        heard: list[bytes] = []
 
         async def origin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal accepted
             accepted += 1
             while await reader.readline():
-                while await reader.readline() != b"\r\n":
-                    pass
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                while (line := await reader.readline()) != b"\r\n":
+                    heard.append(line.lower())
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: max=1\r\n\r\nok")
             await hosting.hang_up(writer)
 
         proxy = proxy.model_copy(update={"backend_tls": False})
@@ -252,8 +253,14 @@ class TestProxy:
             hosting.serving(hosting.host(front, proxy)) as credentials,
         ):
             for _ in range(3):
-                _, body = await request(
-                    f"https://{front}:{PORT}/", hosting.trusting(credentials), "front.example"
+                answer, body = await request(
+                    f"https://{front}:{PORT}/",
+                    hosting.trusting(credentials),
+                    "front.example",
+                    headers={"TE": "trailers", "X-End": "to-end"},
                 )
                 assert body == b"ok"
+                assert "Keep-Alive" not in answer.headers  # what is for one hop stays on it
         assert accepted == 1
+        assert b"x-end: to-end\r\n" in heard
+        assert not any(line.startswith(b"te:") for line in heard)

@@ -70,6 +70,22 @@ class TestPing:
             result = await session.engine.ping(chain.host4, "tcp", 4080, count=4, interval_s=0.01)
         assert len(result.rtts_ms) == 4
 
+    @pytest.mark.parametrize("version", [4, 6])
+    @pytest.mark.parametrize("binding", ["source", "interface"])
+    async def test_bound_vantage(self, chain: Chain, version: int, binding: str) -> None:
+        """A source address or interface that the vantage names is used for every packet."""
+        address, source = ((chain.host4, "10.9.0.1"), (chain.host6, "fd09:1::1"))[version == 6]
+        bound = {"source_address": source} if binding == "source" else {"interface": "a0"}
+        with chain.vantage(**bound) as vantage:
+            async with Engine(vantage, Pace()) as engine:
+                for method in ("icmp", "tcp", "udp"):
+                    result = await engine.ping(address, method, 81, count=1)
+                    assert len(result.rtts_ms) == 1, method
+                if binding == "source":
+                    with pytest.raises(MeasureError) as caught:
+                        await engine.ping(chain.host6 if version == 4 else chain.host4)
+                    assert caught.value.code == "unsupported"
+
     async def test_silent_address_is_a_timeout(self, session: Session, chain: Chain) -> None:
         chain.ip(chain.host, "route", "add", "blackhole", "10.9.50.1/32")
         chain.ip(chain.source, "route", "add", "10.9.50.0/24", "via", "10.9.0.2")

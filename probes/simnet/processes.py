@@ -5,7 +5,8 @@
     caller ─▶ keeper ─▶ supervisor (init of a PID namespace) ─▶ router, one process a site
 
 The keeper holds a pipe from the caller; when that ends, however the caller ended, it kills the supervisor,
-and with the init of a PID namespace the kernel kills everything inside. The supervisor dies with the keeper.
+and with the init of a PID namespace the kernel kills everything inside; then what others have started in the
+world's network namespaces, and, if the caller is gone, in its sandbox. The supervisor dies with the keeper.
 Reports go to the caller as lines of JSON.
 """
 
@@ -19,15 +20,15 @@ import os
 import select
 import shutil
 import signal
+import socket
 import sys
 import traceback
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
-from probes.simnet import kernel, netlink
+from probes.simnet import kernel, leftovers, netlink, sandbox
 from probes.simnet.router import Router, forward
-from probes.simnet.sandbox import SandboxError, refused
 from probes.simnet.world import Vantage
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _guarded(body: Callable[[], object], report: int, site: str | None) -> NoRet
         inner = error
         while isinstance(inner, BaseExceptionGroup):
             inner = inner.exceptions[0]
-        kind = "" if isinstance(inner, SandboxError) else f"{type(inner).__name__}: "
+        kind = "" if isinstance(inner, sandbox.SandboxError) else f"{type(inner).__name__}: "
         _tell(report, failed=site or "", reason=f"{kind}{inner}"[:_REASON])
     finally:
         os._exit(status)
@@ -96,22 +97,28 @@ def _tell(report: int, **message: str | int) -> None:
 
 def _keep(work: Work, alive: int, report: int) -> None:
     """The keeper: starts the supervisor and ends it with the caller."""
+    caller = os.getppid()
     gc.freeze()  # what was inherited is not finalized here: its descriptors' numbers get new meanings
     os.setsid()  # a terminal's Ctrl-C is for the caller, which then stops the world in order
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
     _only({alive, report}, work.log)
+    held = leftovers.hold(("net", "mnt")) if sandbox.entered_by(caller) else []
+    here, there = socket.socketpair()
     try:
         kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS)
     except OSError as error:
-        raise SandboxError(refused(error)) from error
+        raise sandbox.SandboxError(sandbox.refused(error)) from error
     supervisor = os.fork()
     if supervisor == 0:
         os.close(alive)
-        _guarded(partial(_supervise, work, report), report, None)
+        here.close()
+        _guarded(partial(_supervise, work, report, there), report, None)
     os.close(report)
+    there.close()
     _until_either_ends(alive, supervisor)
+    leftovers.end(_received(here, len(work.topology.sites)) + ([] if os.getppid() == caller else held))
     if work.remove is not None:
         shutil.rmtree(work.remove, ignore_errors=True)
 
@@ -133,6 +140,19 @@ def _until_either_ends(alive: int, supervisor: int) -> None:
                 events.unregister(handle)
 
 
+def _received(there: socket.socket, most: int) -> list[int]:
+    """The namespaces that the supervisor made and handed over."""
+    found: list[int] = []
+    there.settimeout(0)  # everything was sent before the supervisor ended
+    with contextlib.suppress(OSError):
+        while len(found) < most:
+            octets, descriptors, _, _ = socket.recv_fds(there, 1, 1)
+            if not octets:
+                break
+            found += descriptors
+    return found
+
+
 def _only(kept: set[int], log: Path) -> None:
     """Close what was inherited; the standard streams become nothing and the log."""
     for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208 a list, as closing changes the directory
@@ -149,7 +169,7 @@ def _only(kept: set[int], log: Path) -> None:
     sys.stdout = sys.stderr = open(2, "w", closefd=False, buffering=1, encoding="utf-8")  # noqa: SIM115 for the process's life
 
 
-def _supervise(work: Work, report: int) -> None:
+def _supervise(work: Work, report: int, keeper: socket.socket) -> None:
     """The init of the namespace: makes the sites and the router, and ends when one of them does."""
     kernel.die_with_parent(signal.SIGKILL)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
@@ -158,6 +178,7 @@ def _supervise(work: Work, report: int) -> None:
     sites = work.topology.sites
     for site in sites.values():
         kernel.unshare(kernel.CLONE_NEWNET)
+        _hand_over(keeper)
         netlink.configure()
         netlink.loopback_up()
         devices.append(netlink.open_device(DEVICE, _living(site)))
@@ -172,6 +193,13 @@ def _supervise(work: Work, report: int) -> None:
             code = os.waitstatus_to_exitcode(status)
             _tell(report, failed=children[pid], reason=f"ended with status {code}")
             return
+
+
+def _hand_over(keeper: socket.socket) -> None:
+    """Give the keeper hold of this process's network namespace."""
+    (namespace,) = leftovers.hold()
+    socket.send_fds(keeper, [b"n"], [namespace])
+    os.close(namespace)
 
 
 def _living(site: Vantage | Farm) -> list[str]:

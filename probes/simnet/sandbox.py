@@ -29,11 +29,17 @@ class _Entered:
 
     inside = False
     named = False
+    process = 0
 
 
 def inside() -> bool:
     """Whether :func:`enter` has moved this process into namespaces of its own."""
     return _Entered.inside
+
+
+def entered_by(process: int) -> bool:
+    """Whether it was this process that entered: then everything in the sandbox is its own."""
+    return _Entered.process == process
 
 
 def named() -> bool:
@@ -57,7 +63,7 @@ def enter() -> None:
         netlink.loopback_up()
     except OSError as error:
         raise SandboxError(refused(error)) from error
-    _Entered.inside = True
+    _Entered.inside, _Entered.process = True, os.getpid()
     netlink.configure()
     try:
         _own_run()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from probes.simnet import kernel, sandbox
+from probes.simnet import kernel, leftovers, sandbox
 from probes.simnet.simnet import Simnet
 from probes.simnet.world import load_world
 
@@ -53,6 +53,8 @@ def run(
             return _wait(net)
     finally:
         signal.signal(signal.SIGTERM, previous)
+        if not callable(command) and sandbox.entered_by(os.getpid()):
+            leftovers.end(leftovers.hold(("net", "mnt")))  # what the command left in the background
 
 
 def _terminated(number: int, _: FrameType | None) -> NoReturn:

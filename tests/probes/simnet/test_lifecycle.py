@@ -84,6 +84,13 @@ def alive(pid: int) -> bool:
         return False
 
 
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
 def routes() -> str:
     """What this machine's own network looks like."""
     tables = ("route", "ipv6_route", "if_inet6", "fib_trie")
@@ -150,6 +157,31 @@ class TestEnds:
         assert until(lambda: not any(map(alive, rest)))
         caller.end(signal.SIGTERM)
         assert until(lambda: not any(map(alive, caller.pids)))
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+    def test_of_a_session_with_a_busy_command(self, tmp_path: Path, number: signal.Signals) -> None:
+        """Also what the command had started, here and in a vantage's namespace."""
+        code = "sleep 987 & ip netns exec sim-v-khi sleep 987 & echo started; wait; true"
+        with subprocess.Popen(
+            [sys.executable, "-m", "probes.simnet", str(BASICS), "--", "sh", "-c", code],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "started\n"
+                asleep = until(lambda: [*map(command, children(process.pid))].count("sleep\x00987\x00") == 2)
+                everything = children(process.pid)
+                process.send_signal(number)
+                process.wait(DEADLINE)
+            finally:
+                process.kill()
+        assert asleep
+        assert len(everything) == 2 + 1 + 6 + 3
+        assert until(lambda: not any(map(alive, everything)))
+        assert until(lambda: not list(tmp_path.iterdir()))
 
     def test_leaves_the_machine_as_it_was(self) -> None:
         mounts, own = Path("/proc/self/mounts").read_text(), routes()

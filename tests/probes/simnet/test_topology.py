@@ -101,6 +101,11 @@ class TestHops:
         assert addresses(topology, "f", "v") == ["198.18.1.1", "198.18.2.1", "198.18.0.1", "198.18.0.2"]
         assert topology.path("v", "f", 4).delay_ms > 40
 
+    def test_of_two_stops_in_both_orders(self) -> None:
+        topology = Topology(world({"start": "v", "end": "f", "via": ["fra", "khi"]}))
+        assert [hop.place for hop in topology.path("v", "f", 4).hops] == ["khi", "fra", "khi", "lhe", "lhe"]
+        assert [hop.place for hop in topology.path("f", "v", 4).hops] == ["lhe", "khi", "fra", "khi", "khi"]
+
     def test_of_a_one_way_detour(self) -> None:
         topology = Topology(world({"start": "v", "end": "f", "via": ["fra"], "one_way": True}))
         assert len(addresses(topology, "v", "f")) == 4

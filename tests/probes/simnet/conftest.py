@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -132,6 +133,17 @@ class Hosting:
     def loopback() -> str:
         """An address of this machine that no other test uses."""
         return f"127.{secrets.randbelow(200) + 10}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+
+    @staticmethod
+    def ipv6_port() -> int:
+        """A port of ``::1`` that is free."""
+        with socket.socket(socket.AF_INET6) as free:
+            try:
+                free.bind(("::1", 0))
+            except OSError:
+                pytest.skip("this machine has no IPv6 loopback")
+            port: int = free.getsockname()[1]
+            return port
 
     @staticmethod
     def host(address: str, *services: Service, dead: bool = False) -> Host:

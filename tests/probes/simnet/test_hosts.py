@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from probes.simnet.hosts import listen
 from probes.simnet.world import Service
 
 if TYPE_CHECKING:
@@ -52,9 +51,7 @@ class TestServe:
         assert caught.group_contains(OSError, match=f"{address} port {PORT}")
 
     async def test_both_families(self, hosting: Hosting) -> None:
-        opened = listen("::1", 0)
-        port = opened.getsockname()[1]
-        opened.close()
+        port = hosting.ipv6_port()
         async with hosting.serving(hosting.host("::1", Service(kind="tcp", port=port, banner="six"))):
             reader, writer = await asyncio.open_connection("::1", port)
             assert await reader.readline() == b"six\r\n"

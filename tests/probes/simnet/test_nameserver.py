@@ -14,7 +14,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.reversename
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.simnet.nameserver import Directory
@@ -225,11 +225,13 @@ class TestProtocol:
     def test_garbage_that_claims_to_be_an_answer_is_not_answered(self) -> None:
         assert DIRECTORY.reply(b"\x12\x34\x81" + b"\xff" * 20, KHI, datagram=True) is None
 
+    @settings(deadline=None)  # the machine is shared
     @given(st.binary(max_size=600))
     def test_no_octets_break_it(self, octets: bytes) -> None:
         reply = DIRECTORY.reply(octets, KHI, datagram=True)
         assert reply is None or len(reply) <= 1232
 
+    @settings(deadline=None)  # the machine is shared
     @given(st.data())
     def test_no_damaged_query_breaks_it(self, data: Any) -> None:
         wire = bytearray(dns.message.make_query("one.a.example", "A", use_edns=0, payload=4096).to_wire())

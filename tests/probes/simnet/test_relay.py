@@ -68,8 +68,8 @@ class TestPassThrough:
             writer.write(b"six")
             await hosting.hang_up(writer)
 
-        server = await asyncio.start_server(origin, "::1", 0)
-        port = server.sockets[0].getsockname()[1]
+        port = hosting.ipv6_port()
+        server = await asyncio.start_server(origin, "::1", port)
         service = Service(kind="relay4", port=PORT, backend=f"[::1]:{port}")
         async with server, hosting.serving(hosting.host(front, service)):
             reader, writer = await asyncio.open_connection(front, PORT)

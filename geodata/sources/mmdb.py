@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import geoip2.database
 import maxminddb
 from geoip2.errors import AddressNotFoundError
+from maxminddb.decoder import Decoder
 
 from geodata.sources.source import GeodataError, Record, asn, country, number, text
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from geodata.special import Address
 
+# The metadata is in the last 128 KiB, behind the last of these (MaxMind DB File Format 2.0).
+_METADATA_OCTETS: Final = 128 << 10
+_METADATA_MARKER: Final = b"\xab\xcd\xefMaxMind.com"
 # What the readers are known to raise on octets that are not what they should be.
 _CORRUPT: Final = (
     maxminddb.InvalidDatabaseError,
@@ -36,75 +40,80 @@ _CORRUPT: Final = (
 
 
 class Mmdb:
-    """An open MaxMind DB file.
+    """A MaxMind DB file, read into memory.
 
-    The file is memory-mapped: replace it by renaming another over it, never write into it while it is open.
+    Always by the reader in Python, although the C extension is ten times as fast: one changed octet in a file
+    is enough to crash that (a segmentation fault, seen with maxminddb 3.2.0), and so is a file that is
+    truncated while it is mapped. A look-up takes some tens of microseconds; probes take milliseconds.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._reader = geoip2.database.Reader(path)
-            self._raw = maxminddb.open_database(path)
-            metadata = self._raw.metadata()
+            self._reader = geoip2.database.Reader(path, mode=maxminddb.MODE_MEMORY)
+            metadata = self._reader.metadata()
             kind = str(metadata.database_type)
             self.version = str(metadata.build_epoch)
             self.date = dt.datetime.fromtimestamp(metadata.build_epoch, dt.UTC).date().isoformat()
             self._only_4 = metadata.ip_version == 4
+            self._adapters = _adapters(kind)
+            _check_whole(path)
+            self._flat = None if self._adapters else maxminddb.open_database(path, maxminddb.MODE_MEMORY)
         except FileNotFoundError as error:
             raise GeodataError(f"{path}: no such file", "missing") from error
         except OSError as error:
             raise GeodataError(f"{path}: cannot be read: {error.strerror or error}", "unreadable") from error
         except (*_CORRUPT, OverflowError) as error:
             raise GeodataError(f"{path}: not a MaxMind DB file: {error}", "corrupt") from error
-        self._adapters = _adapters(kind)
 
     def look_up(self, address: Address) -> Record | None:
         """The record for an address, every schema that the file has taken together."""
         if self._only_4 and isinstance(address, ipaddress.IPv6Address):
             return None
         try:
-            found, length = self._raw.get_with_prefix_len(address)
-            if found is None:
-                return None
-            if not isinstance(found, dict):
-                raise GeodataError(f"{self._path}: the record of {address} is no map", "corrupt")
+            if self._flat is not None:
+                return _flat(self._flat, address)
             fields: dict[str, Any] = {}
-            for adapter in self._adapters or (_flat,):
-                fields |= adapter(self._reader, address, found)
+            for adapter in self._adapters:
+                fields |= adapter(self._reader, address)
+            return Record(**fields)
         except AddressNotFoundError:
             return None
         except _CORRUPT as error:
             raise GeodataError(f"{self._path}: corrupt at {address}: {error}", "corrupt") from error
-        return Record(prefix=str(ipaddress.ip_network((address, length), strict=False)), **fields)
 
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
-        self._raw.close()
+        if self._flat is not None:
+            self._flat.close()
 
 
-def _adapters(
-    kind: str,
-) -> tuple[Callable[[geoip2.database.Reader, Address, dict[str, Any]], dict[str, Any]], ...]:
+def _check_whole(path: Path) -> None:
+    """Raise where the metadata, a file's end, is cut short: the reader takes a short last value for whole."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _METADATA_OCTETS))
+        end = stream.read()
+    octets = end[end.rindex(_METADATA_MARKER) + len(_METADATA_MARKER) :]
+    _, length = Decoder(octets).decode(0)
+    if length > len(octets):
+        raise ValueError("cut short")
+
+
+def _adapters(kind: str) -> tuple[Callable[[geoip2.database.Reader, Address], dict[str, Any]], ...]:
     """The geoip2 models for a ``database_type``, by the words in it, as geoip2 itself decides."""
     if "City" in kind:
         return (_city,)
     if "Enterprise" in kind:
         return (_enterprise,)
-    found = []
-    if "Country" in kind:
-        found.append(_country)
-    if "GeoLite2-ASN" in kind:
-        found.append(_asn)
-    return tuple(found)
+    return tuple(adapter for word, adapter in (("Country", _country), ("GeoLite2-ASN", _asn)) if word in kind)
 
 
-def _city(reader: geoip2.database.Reader, address: Address, _: dict[str, Any]) -> dict[str, Any]:
+def _city(reader: geoip2.database.Reader, address: Address) -> dict[str, Any]:
     return _place(reader.city(address))
 
 
-def _enterprise(reader: geoip2.database.Reader, address: Address, _: dict[str, Any]) -> dict[str, Any]:
+def _enterprise(reader: geoip2.database.Reader, address: Address) -> dict[str, Any]:
     return _place(reader.enterprise(address))
 
 
@@ -113,6 +122,7 @@ def _place(model: geoip2.models.City) -> dict[str, Any]:
     latitude, longitude = number(location.latitude, -90, 90), number(location.longitude, -180, 180)
     both = latitude is not None and longitude is not None
     return {
+        "prefix": str(model.traits.network),
         "country": country(model.country.iso_code),
         "city": text(model.city.name),
         "latitude": latitude if both else None,
@@ -122,23 +132,34 @@ def _place(model: geoip2.models.City) -> dict[str, Any]:
     }
 
 
-def _country(reader: geoip2.database.Reader, address: Address, _: dict[str, Any]) -> dict[str, Any]:
+def _country(reader: geoip2.database.Reader, address: Address) -> dict[str, Any]:
     model = reader.country(address)
-    return {"country": country(model.country.iso_code), "anycast": model.traits.is_anycast is True}
+    return {
+        "prefix": str(model.traits.network),
+        "country": country(model.country.iso_code),
+        "anycast": model.traits.is_anycast is True,
+    }
 
 
-def _asn(reader: geoip2.database.Reader, address: Address, _: dict[str, Any]) -> dict[str, Any]:
+def _asn(reader: geoip2.database.Reader, address: Address) -> dict[str, Any]:
     model = reader.asn(address)
     return {
+        "prefix": str(model.network),
         "asn": asn(model.autonomous_system_number),
         "network": text(model.autonomous_system_organization),
     }
 
 
-def _flat(_: geoip2.database.Reader, __: Address, record: dict[str, Any]) -> dict[str, Any]:
+def _flat(reader: maxminddb.Reader, address: Address) -> Record | None:
     """Files without GeoIP2's schema (ip-location-db, IPinfo Lite): fields at the top, by name."""
-    return {
-        "country": country(record.get("country_code")) or country(record.get("country")),
-        "asn": asn(record.get("asn", record.get("autonomous_system_number"))),
-        "network": text(record.get("as_name", record.get("autonomous_system_organization"))),
-    }
+    record, length = reader.get_with_prefix_len(address)
+    if record is None:
+        return None
+    if not isinstance(record, dict):
+        raise TypeError("a record is no map")
+    return Record(
+        prefix=str(ipaddress.ip_network((address, length), strict=False)),
+        country=country(record.get("country_code")) or country(record.get("country")),
+        asn=asn(record.get("asn", record.get("autonomous_system_number"))),
+        network=text(record.get("as_name", record.get("autonomous_system_organization"))),
+    )

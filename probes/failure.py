@@ -41,6 +41,17 @@ _CODES: dict[int, ErrorCode] = {
 }
 
 
+# Codes of "destination unreachable" that say that somebody forbids it: communication with a network or host
+# prohibited, and filtered (RFC 1812, 5.2.7.1); prohibited, source address failed policy, reject route
+# (RFC 4443, 3.1).
+_FORBIDDEN: dict[int, frozenset[int]] = {4: frozenset({9, 10, 13}), 6: frozenset({1, 5, 6})}
+
+
+def refusal(version: int, code: int) -> ErrorCode:
+    """What an ICMP "destination unreachable" of an IP version means."""
+    return "prohibited" if code in _FORBIDDEN[version] else "unreachable"
+
+
 def error_code(error: BaseException) -> ErrorCode:
     """The code for an error of a socket; what is not known is ``unreachable``: no answer was possible."""
     if isinstance(error, MeasureError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from probes.failure import MeasureError
+from probes.failure import MeasureError, refusal
 from probes.observation import TraceObservation, TraceResult, now
 from probes.vantages.vantage import PrivilegeError
 
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from probes.session import Session
     from probes.target import Settings, Target
 
-# (type, code) of what ends a path: unreachable, and of those the refusals (RFC 1812, 5.2.7.1; RFC 4443, 3.1).
-_UNREACHABLE: Final = {4: 3, 6: 1}
-_PROHIBITED: Final = {4: frozenset({9, 10, 13}), 6: frozenset({1, 5, 6})}
+_UNREACHABLE: Final = {4: 3, 6: 1}  # the type of "destination unreachable"
 
 
 async def probe(target: Target, session: Session, settings: Settings) -> list[TraceObservation]:
@@ -59,5 +57,5 @@ def why_short(result: TraceResult, version: int) -> ErrorCode | None:
         return None
     for reply in result.hops[-1].replies if result.hops else ():
         if reply.icmp is not None and reply.icmp[0] == _UNREACHABLE[version]:
-            return "prohibited" if reply.icmp[1] in _PROHIBITED[version] else "unreachable"
+            return refusal(version, reply.icmp[1])
     return "timeout"

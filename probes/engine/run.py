@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from probes.engine.path import WINDOW, Path
-from probes.failure import MeasureError
+from probes.failure import MeasureError, refusal
 from probes.observation import PingResult, TraceResult
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _ORDER = itertools.count()
 # ICMP codes of "destination unreachable" by which a host speaks of itself: protocol and port unreachable, and
 # its own firewall's refusals (RFC 792, RFC 1812 5.2.7.1; RFC 4443, 3.1).
 _OF_ITSELF: Final = {4: frozenset({2, 3, 9, 10, 13}), 6: frozenset({1, 4, 5, 6})}
-_PROHIBITED: Final = {4: frozenset({9, 10, 13}), 6: frozenset({1, 5, 6})}
 
 
 class Heard(NamedTuple):
@@ -84,9 +83,6 @@ class Run(ABC):
         assert heard.icmp is not None
         return heard.source == self.address and heard.icmp[1] in _OF_ITSELF[self.flow.version]
 
-    def refusal(self, icmp: tuple[int, int]) -> ErrorCode:
-        return "prohibited" if icmp[1] in _PROHIBITED[self.flow.version] else "unreachable"
-
 
 class Ping(Run):
     """``count`` probes, one every ``interval`` seconds, each waited for ``timeout`` seconds."""
@@ -119,7 +115,9 @@ class Ping(Run):
             self._rtts[heard.code] = max(0.0, heard.at - self._sent[heard.code])
         elif heard.icmp is not None:
             self._refused.add(heard.code)
-            self.failure = self.failure or ("unreachable" if heard.exceeded else self.refusal(heard.icmp))
+            self.failure = self.failure or (
+                "unreachable" if heard.exceeded else refusal(self.flow.version, heard.icmp[1])
+            )
 
     def wake(self, now: float) -> float:
         if self.failure is None and len(self._sent) < self._count:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import os
 import shutil
@@ -10,8 +12,9 @@ import ssl
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -19,7 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from probes.engine.pacing import Pace, Rates
+from probes.observation import Observation
 from probes.session import Session
+from probes.table import PROBES
+from probes.target import Settings, Target
 from probes.vantages.local import LocalVantage
 from probes.vantages.vantage import Vantage
 
@@ -69,6 +75,37 @@ class Chain:
         if kind == socket.SOCK_STREAM:
             opened.listen(64)
         return opened
+
+    @staticmethod
+    async def observe(kind: str, target: Target, session: Session, settings: Settings | None = None) -> Any:
+        """The only observation of a probe, after a round trip through its record."""
+        found = await PROBES[kind](target, session, settings or Settings())
+        assert len(found) == 1
+        record = msgspec.json.encode(found[0])
+        assert msgspec.json.decode(record, type=Observation) == found[0]
+        return found[0]
+
+    @contextlib.asynccontextmanager
+    async def serve(self, address: str, handler: Any, context: ssl.SSLContext | None) -> AsyncIterator[int]:
+        listening = self.listen(address, 4433)
+        open_now: set[asyncio.Task[None]] = set()
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            open_now.add(task)
+            try:
+                await handler(reader, writer)
+            finally:
+                writer.close()
+                open_now.discard(task)
+
+        server = await asyncio.start_server(handle, sock=listening, ssl=context)
+        async with server:
+            yield 4433
+            server.close()
+        while open_now:
+            await asyncio.wait(open_now, timeout=1)
 
     @staticmethod
     def ip(namespace: str, *words: str) -> None:

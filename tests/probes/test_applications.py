@@ -1,0 +1,294 @@
+"""TCP, TLS and HTTP with real servers in another network namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from scapy.layers.inet import ICMP
+
+from probes.http import user_agent
+from probes.target import Settings, Target
+from probes.vantages.local import LocalVantage
+from probes.vantages.vantage import Vantage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from probes.session import Session
+    from tests.probes.conftest import Chain, Identity
+
+pytestmark = pytest.mark.net
+
+PORTAL = "portal.indus.example"
+
+
+@contextlib.contextmanager
+def refuse_ports(router: str, device: str) -> Iterator[None]:
+    """A middle box that says "port unreachable" to every SYN that comes in on ``device``."""
+    with LocalVantage(Vantage(id="r", latitude=0, longitude=0, netns=router)) as vantage, vantage.inside():
+        heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        heard.bind((device, 0x0800))
+        said = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+
+    def refuse() -> None:
+        packet = heard.recv(2048)
+        if packet[9] == socket.IPPROTO_TCP:
+            said.sendto(bytes(ICMP(type=3, code=3) / packet), (socket.inet_ntoa(packet[12:16]), 0))
+
+    loop = asyncio.get_running_loop()
+    with heard, said:
+        loop.add_reader(heard, refuse)
+        yield
+        loop.remove_reader(heard)
+
+
+class TestTcp:
+    """Connects tell whether somebody listens, and how far away the host is either way."""
+
+    @pytest.mark.parametrize("version", [4, 6])
+    async def test_open_port(self, session: Session, chain: Chain, version: int) -> None:
+        address = chain.host4 if version == 4 else chain.host6
+        with chain.listen(address, 5432):
+            seen = await chain.observe("tcp", Target("e", address=address, port=5432), session)
+        assert (seen.error, seen.result.open, seen.result.sent, len(seen.result.rtts_ms)) == (
+            None,
+            True,
+            5,
+            5,
+        )
+        assert all(0 < rtt < 1000 for rtt in seen.result.rtts_ms)
+
+    async def test_closed_port_is_an_answer(self, session: Session, chain: Chain) -> None:
+        seen = await chain.observe("tcp", Target("e", address=chain.host4, port=5433), session)
+        assert (seen.error, seen.result.open, len(seen.result.rtts_ms)) == ("refused", False, 5)
+
+    async def test_router_that_refuses_does_not_answer_for_the_host(
+        self, session: Session, chain: Chain
+    ) -> None:
+        chain.ip(chain.source, "route", "add", "10.9.80.0/24", "via", "10.9.0.2")
+        chain.ip(chain.routers[0], "route", "add", "unreachable", "10.9.80.0/24")
+        seen = await chain.observe("tcp", Target("e", address="10.9.80.1", port=443), session)
+        assert (seen.error, seen.result.open, seen.result.rtts_ms) == ("unreachable", None, ())
+
+    async def test_middle_box_that_says_port_unreachable_does_not_either(
+        self, session: Session, chain: Chain
+    ) -> None:
+        chain.ip(chain.source, "route", "add", "10.9.81.0/24", "via", "10.9.0.2")
+        chain.ip(chain.routers[0], "route", "add", "blackhole", "10.9.81.0/24")
+        with refuse_ports(chain.routers[0], "b1"):
+            seen = await chain.observe("tcp", Target("e", address="10.9.81.1", port=443), session)
+        assert (seen.error, seen.result.open, seen.result.rtts_ms) == ("refused", None, ())
+
+
+async def quiet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read until the other side goes."""
+    with contextlib.suppress(OSError, ssl.SSLError):
+        await reader.read()
+    writer.close()
+
+
+class TestTls:
+    """A handshake is measured whatever the certificate; whether it is valid is a separate answer."""
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    @pytest.mark.parametrize("family", [4, 6])
+    async def test_measures(
+        self, session: Session, chain: Chain, identity: Identity, version: ssl.TLSVersion, family: int
+    ) -> None:
+        address = chain.host4 if family == 4 else chain.host6
+        async with chain.serve(address, quiet, identity.context(version)) as port:
+            target = Target("e", host=PORTAL, address=address, port=port)
+            seen = await chain.observe("tls", target, session, Settings(trust=identity.authority))
+        result = seen.result
+        assert seen.error is None
+        assert result.version == version.name.replace("_", ".").replace("TLSv1.", "TLSv1.")
+        assert result.verified is True
+        assert 0 < result.tcp_rtt_ms < 1000
+        assert 0 < result.handshake_ms < 1000
+        der = ssl.PEM_cert_to_DER_cert(identity.chain.read_text())
+        assert result.certificate_sha256 == hashlib.sha256(der).hexdigest()
+        assert (result.subject, result.issuer) == (f"CN={PORTAL}", "CN=Test CA")
+        assert result.sans == (PORTAL, "*.indus.example")
+
+    @pytest.mark.parametrize(
+        ("host", "trusted"), [("elsewhere.example", True), (PORTAL, False), (None, True)]
+    )
+    async def test_invalid_certificate_is_measured_too(
+        self, session: Session, chain: Chain, identity: Identity, host: str | None, trusted: bool
+    ) -> None:
+        async with chain.serve(chain.host4, quiet, identity.context()) as port:
+            target = Target("e", host=host, address=chain.host4, port=port)
+            settings = Settings(trust=identity.authority if trusted else None)
+            seen = await chain.observe("tls", target, session, settings)
+        assert seen.error is None
+        assert seen.result.verified is False
+        assert seen.result.handshake_ms > 0
+
+    async def test_not_tls_is_said(self, session: Session, chain: Chain) -> None:
+        async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 mail.example ESMTP\r\n")
+            await quiet(reader, writer)
+
+        async with chain.serve(chain.host4, plain, None) as port:
+            seen = await chain.observe("tls", Target("e", address=chain.host4, port=port), session)
+        assert (seen.error, seen.result.handshake_ms) == ("tls", None)
+        assert seen.result.tcp_rtt_ms > 0
+
+    async def test_silence_ends(self, session: Session, chain: Chain) -> None:
+        async with chain.serve(chain.host4, quiet, None) as port:
+            target = Target("e", address=chain.host4, port=port)
+            seen = await chain.observe("tls", target, session, Settings(tls_timeout_s=0.2))
+        assert seen.error == "timeout"
+
+    async def test_handshake_waits_for_the_key_holder(
+        self, session: Session, chain: Chain, identity: Identity
+    ) -> None:
+        """A pass-through that answers TCP from near shows in the handshake, not in the connect."""
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            far_reader, far_writer = await asyncio.open_connection(sock=await connect_inside(chain, 4434))
+
+            async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay_s: float) -> None:
+                with contextlib.suppress(OSError):
+                    while octets := await source.read(65536):
+                        await asyncio.sleep(delay_s)
+                        sink.write(octets)
+                sink.close()
+
+            await asyncio.gather(pump(reader, far_writer, 0.1), pump(far_reader, writer, 0))
+
+        backend = await asyncio.start_server(
+            quiet, sock=chain.listen(chain.host4, 4434), ssl=identity.context(), ssl_handshake_timeout=2
+        )
+        async with backend, chain.serve(chain.host4, relay, None) as port:
+            target = Target("e", host=PORTAL, address=chain.host4, port=port)
+            seen = await chain.observe("tls", target, session, Settings(tls_count=1))
+            backend.close()
+        assert seen.result.handshake_ms >= 100 > seen.result.tcp_rtt_ms
+
+
+async def connect_inside(chain: Chain, port: int) -> socket.socket:
+    with chain.farm() as farm:
+        opened: socket.socket = farm.socket(socket.AF_INET, socket.SOCK_STREAM)
+    await asyncio.get_running_loop().sock_connect(opened, (chain.host4, port))
+    return opened
+
+
+class Site:
+    """A web server that notes what it was asked."""
+
+    def __init__(
+        self,
+        response: bytes,
+        *,
+        random: bytes = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+        delay_s: float = 0.0,
+    ) -> None:
+        self.response = response
+        self.delay_s = delay_s
+        self.random = random
+        self.asked: list[bytes] = []
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.asked.append(head)
+                await asyncio.sleep(self.delay_s)
+                writer.write(self.random if b"/.well-known/sarhad-" in head else self.response)
+                await writer.drain()
+                if b"Connection: close" in self.response:
+                    break
+        writer.close()
+
+
+class TestHttp:
+    """Requests go to the given address under the declared name, and everything that comes back is bounded."""
+
+    async def fetch(
+        self,
+        session: Session,
+        chain: Chain,
+        site: Site,
+        context: ssl.SSLContext | None = None,
+        path: str = "/a",
+    ) -> Any:
+        scheme = "http" if context is None else "https"
+        async with chain.serve(chain.host4, site, context) as port:
+            url = f"{scheme}://{PORTAL}:{port}{path}"
+            target = Target("e", host=PORTAL, address=chain.host4, port=port, scheme=scheme, url=url)
+            return await chain.observe(
+                "http", target, session, Settings(contact="https://example.org/probes")
+            )
+
+    @pytest.mark.parametrize("secure", [True, False])
+    async def test_warm_connection(
+        self, session: Session, chain: Chain, identity: Identity, secure: bool
+    ) -> None:
+        site = Site(
+            b"HTTP/1.1 200 OK\r\nServer: x\r\nX-Pop: KHI\r\nX-Pop: LHE\r\nContent-Length: 2\r\n\r\nok"
+        )
+        seen = await self.fetch(session, chain, site, identity.context() if secure else None)
+        assert (seen.error, seen.result.status) == (None, 200)
+        assert seen.result.headers["x-pop"] == "KHI, LHE"
+        assert (len(seen.result.ttfb_ms), len(seen.result.probe_ttfb_ms)) == (5, 5)
+        assert all(0 < value < 1000 for value in seen.result.ttfb_ms + seen.result.probe_ttfb_ms)
+        assert site.connections == 1
+        assert f"Host: {PORTAL}:4433".encode() in site.asked[0]
+        assert f"User-Agent: {user_agent('https://example.org/probes')}".encode() in site.asked[0]
+        paths = [head.split()[1] for head in site.asked]
+        assert paths[:2] == [b"/a", b"/a"]
+        assert len({path for path in paths if path.startswith(b"/.well-known/")}) == 5
+
+    @pytest.mark.parametrize("again", [b"", b"Connection: close\r\n"])
+    async def test_no_answer_is_seen_before_it_is_given(
+        self, session: Session, chain: Chain, identity: Identity, again: bytes
+    ) -> None:
+        """Not even where TLS itself sends something (session tickets) while the application thinks."""
+        response = b"HTTP/1.1 200 OK\r\n" + again + b"Content-Length: 0\r\n\r\n"
+        site = Site(response, random=response, delay_s=0.03)
+        seen = await self.fetch(session, chain, site, identity.context())
+        assert (seen.error, seen.result.status) == (None, 200)
+        assert min(seen.result.ttfb_ms + seen.result.probe_ttfb_ms) >= 30
+        assert (site.connections == 1) == (again == b"")
+
+    async def test_redirects_elsewhere_are_not_followed(self, session: Session, chain: Chain) -> None:
+        site = Site(b"HTTP/1.1 302 F\r\nLocation: https://fra.cloud.example/x\r\nContent-Length: 0\r\n\r\n")
+        seen = await self.fetch(session, chain, site)
+        assert [each.location for each in seen.result.redirects] == ["https://fra.cloud.example/x"]
+        assert (seen.error, seen.result.status) == (None, 302)
+
+    async def test_redirect_loop_ends(self, session: Session, chain: Chain) -> None:
+        site = Site(b"HTTP/1.1 302 F\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n")
+        seen = await self.fetch(session, chain, site)
+        assert (seen.error, len(seen.result.redirects), len(site.asked)) == ("loop", 6, 6)
+
+    async def test_hostile_answer_is_bounded(self, session: Session, chain: Chain) -> None:
+        many = b"".join(b"X-%d: \xff\xc3<script>%s\r\n" % (i, b"y" * 2000) for i in range(99))
+        site = Site(b"HTTP/1.1 200 OK\r\n" + many + b"Content-Length: 9999999\r\n\r\n" + b"z" * 200_000)
+        seen = await self.fetch(session, chain, site)
+        assert (seen.error, len(seen.result.headers)) == (None, 64)
+        assert all(len(value) <= 512 for value in seen.result.headers.values())
+        assert seen.result.headers["x-0"].startswith("\xff\xc3<script>")
+
+    @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\nbad\x00: \r\n\r\n"])
+    async def test_nonsense_is_a_protocol_error(self, session: Session, chain: Chain, answer: bytes) -> None:
+        seen = await self.fetch(session, chain, Site(answer))
+        assert seen.error == "protocol"
+
+    async def test_address_in_a_url_must_be_the_measured_one(self, session: Session, chain: Chain) -> None:
+        target = Target("e", address=chain.host4, url="http://192.0.2.1/")
+        seen = await chain.observe("http", target, session)
+        assert seen.error == "unsupported"
+
+    async def test_closed_port_is_refused(self, session: Session, chain: Chain) -> None:
+        seen = await chain.observe("http", Target("e", address=chain.host6, port=81, scheme="http"), session)
+        assert seen.error == "refused"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _DATA: Final = Path(__file__).parent / "data"
 _CHUNK: Final = 32  # segments in a row that are first looked at as one disk
+_MAX_KNOWN: Final = 64  # vantages whose distances are kept; 150 kB each
+_ANCHORS: Final = 8192
 _NEAR_POLE: Final = 89.9999  # degrees; nearer, longitudes mean nothing
 
 
@@ -83,6 +85,7 @@ class Land:
             for offset, count in zip(np.cumsum([0, *counts[:-1]]), counts, strict=True)
             for step in range(0, count, _CHUNK)
         ]
+        self._known: dict[bytes, Floats] = {}
         self._start, self._end = start, end
         self._first = np.array(edges)
         self._last = np.append(self._first[1:], len(start))
@@ -115,17 +118,30 @@ class Land:
 
     def covered(self, centres: Floats, radii: Floats) -> Bools:
         """Which features have a point of their border in all of the disks."""
-        distance = angle(self._centre[:, None, :], centres[None, :, :])
-        possible = np.all(distance <= radii + self._radius[:, None], axis=1)
-        certain = possible & np.all(distance + self._radius[:, None] <= radii, axis=1)
+        possible = np.arange(len(self._radius))
+        margin = np.full(len(possible), np.inf)  # how far a run's centre is inside all disks
+        for index in np.argsort(radii):  # the smallest disk leaves the fewest
+            inside = radii[index] - self._distances(centres[index])[possible]
+            kept = inside >= -self._radius[possible]
+            possible, margin = possible[kept], np.minimum(margin[kept], inside[kept])
         covered = np.zeros(len(self.codes), dtype=bool)
-        covered[self.feature_of_chunk[certain]] = True
-        unsure = np.flatnonzero(possible & ~covered[self.feature_of_chunk])
+        covered[self.feature_of_chunk[possible[margin >= self._radius[possible]]]] = True
+        unsure = possible[~covered[self.feature_of_chunk[possible]]]
         if len(unsure):
             segments, chunk = self._segments(unsure)
             meet = segments_meet(centres, radii, self._start[segments], self._end[segments])
             covered[self.feature_of_chunk[chunk[meet]]] = True
         return covered
+
+    def _distances(self, centre: Floats) -> Floats:
+        """The angle from a place to the middle of every run; of the places asked for last, kept."""
+        key = centre.tobytes()
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            known = self._known[key] = angle(self._centre, centre)
+        return known
 
     def nearest(self, point: Floats, features: Bools) -> float:
         """The angle from a point to the nearest border of some features; infinite where they have none."""
@@ -136,6 +152,11 @@ class Land:
         bound = float(np.min(distance + self._radius[chunks]))
         segments, _ = self._segments(chunks[distance - self._radius[chunks] <= bound])
         return float(np.min(segment_angles(point, self._start[segments], self._end[segments])))
+
+    def anchors(self, features: Bools) -> Floats:
+        """Points of the land of some features, all along their borders, some thousands."""
+        segments, _ = self._segments(np.flatnonzero(features[self.feature_of_chunk]))
+        return np.asarray(self._start[segments[:: max(len(segments) // _ANCHORS, 1)]])
 
     def _segments(self, chunks: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """The segments of some chunks, and the chunk of each."""

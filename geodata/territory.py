@@ -11,16 +11,19 @@ point of the country's border is in all disks, or when any one point of it is th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from geodata.borders import shipped_land
 from geodata.city import shipped_cities
+from geodata.disk import BORDER_ERROR_KM, MAX_RADIUS_KM, SPHERE_MARGIN, Disk, grown
 from geodata.errors import GeodataError
 from geodata.geojson import read_rings
 from geodata.homeland import Homeland
 from geodata.sphere import EARTH_RADIUS_KM, unit, witnesses
+from geodata.survey import Survey, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,24 +33,11 @@ if TYPE_CHECKING:
     from geodata.city import City
     from geodata.sphere import Bools, Floats
 
-# A great circle on the mean sphere is longer than the geodesic on WGS 84 by at most 0.5615 % (on a meridian
-# at the equator, whose radius of curvature is 6335.439 km) and shorter by at most 0.447 % (at a pole).
-SPHERE_MARGIN: Final = 0.0057
-# What a map of 1:10,000,000 gets wrong. Of the shipped cities none is farther outside its country's land, but
-# where the land is disputed: 1.8 km at land borders, 2.7 km on reclaimed coast (a test holds this).
-BORDER_ERROR_KM: Final = 3.0
+__all__ = ["BORDER_ERROR_KM", "NOWHERE", "SPHERE_MARGIN", "Disk", "Feasibility", "Survey", "Territory"]
+
 # A city is not a point: its machines may stand so far from its centre.
 CITY_RADIUS_KM: Final = 15.0
 _MAX_KNOWN: Final = 65_536  # assessments kept: many addresses share vantages and round-trip times
-_WITNESSES: Final = 4  # one would do; more, because a point may lie within metres of a border
-
-
-class Disk(NamedTuple):
-    """Everything within ``radius_km`` of a point (degrees)."""
-
-    latitude: float
-    longitude: float
-    radius_km: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +97,20 @@ class Territory:
             land = Homeland(land, country, read_rings(home_geojson))
         return cls(country, land)
 
+    @cached_property
+    def anchors(self) -> tuple[Floats, Floats]:
+        """Points of home's land and of foreign land, as vectors, many along the borders."""
+        cities = np.array(
+            [
+                index
+                for index in np.flatnonzero(self.home_cities)
+                if self.contains(self._cities.all[index].latitude, self._cities.all[index].longitude)
+            ],
+            dtype=np.intp,
+        )
+        home = np.concatenate([self.land.anchors(self.home_features), self._cities.where[cities]])
+        return home, self.land.anchors(self.foreign_features)
+
     @property
     def country_name(self) -> str:
         """The English name of home."""
@@ -144,7 +148,7 @@ class Territory:
 
     def assess(self, disks: Iterable[Disk]) -> Feasibility:
         """What is feasible for something that is in all of ``disks``."""
-        key = tuple(sorted({Disk(*map(float, disk)) for disk in disks if grown(disk.radius_km) < np.pi / 2}))
+        key = tuple(sorted({Disk(*disk) for disk in disks if disk.radius_km < MAX_RADIUS_KM}))
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MAX_KNOWN:
@@ -152,20 +156,37 @@ class Territory:
             known = self._known[key] = self._assess(key)
         return known
 
+    def assess_many(self, vantages: Sequence[tuple[float, float]], radii_km: Floats) -> Survey:
+        """What :meth:`assess` says of many hosts at once, without countries and cities.
+
+        ``vantages`` are k places (latitude, longitude), ``radii_km`` is (n, k), infinite where a vantage has
+        no measurement of a host.
+        """
+        return survey(self, vantages, radii_km)
+
     def _assess(self, disks: Sequence[Disk]) -> Feasibility:
         if not disks:
             everything = np.ones(len(self.land.codes), dtype=bool)
             return self._feasible(everything, np.ones(len(self._cities.all), dtype=bool))
         latitudes, longitudes, radii_km = np.array(disks).T
         centres, radii = unit(latitudes, longitudes), grown(radii_km)
-        points = witnesses(centres, radii)
-        if not len(points):
+        covered = self.land_in(centres, radii)
+        if covered is None:
             return NOWHERE
-        covered = self.land.covered(centres, radii)
-        for point in points[:_WITNESSES]:
-            covered[list(self.land.features_at_vector(point))] = True
         reach = np.cos(np.minimum(radii + CITY_RADIUS_KM / EARTH_RADIUS_KM, np.pi))
         return self._feasible(covered, np.all(self._cities.where @ centres.T >= reach, axis=1))
+
+    def land_in(self, centres: Floats, radii: Floats) -> Bools | None:
+        """Which features have land in all disks (of unit vectors and radians); None if they are apart."""
+        points = witnesses(centres, radii)
+        if not len(points):
+            return None
+        covered = self.land.covered(centres, radii)
+        for point in points[
+            :: max(len(points) - 1, 1)
+        ]:  # one would do, were it not within metres of a border
+            covered[list(self.land.features_at_vector(point))] = True
+        return covered
 
     def _feasible(self, covered: Bools, cities: Bools) -> Feasibility:
         return Feasibility(
@@ -185,14 +206,3 @@ class Territory:
             return False
         features = self.land.features_at(city.latitude, city.longitude)
         return self._feature in features or (not features and city.country == self.country)
-
-
-def grown(radius_km: Floats | float) -> Floats:
-    """Radii as angles (radians) that are never too small: with the sphere's and the borders' error.
-
-    Disks of a hemisphere or more (and of no number) are left out by callers, which can only make more land
-    feasible: two of them may meet in two pieces.
-    """
-    radius = np.asarray(radius_km, float)
-    radius = np.where(np.isnan(radius), np.inf, np.maximum(radius, 0.0))
-    return np.asarray((radius * (1 + SPHERE_MARGIN) + BORDER_ERROR_KM) / EARTH_RADIUS_KM)

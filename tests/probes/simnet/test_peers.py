@@ -13,7 +13,7 @@ from probes.simnet import kernel
 from probes.simnet.packets import checksum
 
 if TYPE_CHECKING:
-    from tests.probes.simnet.conftest import Peer  # for types only; pytest gives the fixtures
+    from tests.probes.simnet.conftest import Peer  # the fixtures' type
 
 pytestmark = pytest.mark.net
 

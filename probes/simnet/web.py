@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -32,6 +34,15 @@ CHUNK = 2**16
 HOP_BY_HOP = frozenset(  # RFC 9110 section 7.6.1
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
 )
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failure is this server's: a client that speaks no HTTP got its 400, and that is all."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(_is_ours)
 
 
 @asynccontextmanager
@@ -92,9 +103,9 @@ async def proxy(
     ) as session:
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            url = base.join(URL(request.raw_path, encoded=True)).with_scheme(scheme)
-            if url.host != base.host or url.port != base.port:
-                return web.Response(status=400, text="bad request\n")
+            url = _below(base, request.raw_path)
+            if url is None:
+                return web.Response(status=400, headers=_headers(service), text="bad request\n")
             try:
                 async with session.request(
                     request.method,
@@ -112,6 +123,16 @@ async def proxy(
 
         async with _listening(handle, sockets, tls, tasks):
             yield
+
+
+def _below(base: URL, target: str) -> URL | None:
+    """The backend's URL for a request target; None for one that is no path there."""
+    try:
+        url = base.join(URL(target, encoded=True)).with_scheme(base.scheme)
+        same = url.host == base.host and url.port == base.port
+    except ValueError:
+        return None
+    return url if same else None
 
 
 async def _stream(
@@ -147,6 +168,7 @@ async def _listening(
     server = web.Server(
         handle,
         access_log=None,
+        logger=_LOG,
         keepalive_timeout=KEEP_ALIVE_S,
         max_line_size=MAX_LINE,
         max_field_size=MAX_LINE,

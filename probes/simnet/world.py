@@ -238,7 +238,7 @@ class Route(Model):
     (reversed), unless ``one_way``. The first path that fits is taken; one as written before one reversed.
     ``via`` are places on the way; ``hops`` states every hop instead. ``delay_ms`` is the whole one-way delay;
     ``added_delay_ms`` is added to the delay, at the last step, one way. ``black_hole`` drops everything after
-    that many hops. ``loss`` and jitter (up to ``jitter_ms`` for that share) befall packets on the longest step.
+    that many hops. ``loss`` and jitter (up to ``jitter_ms``, for that share) befall the longest step.
     """
 
     start: Id | Literal["*"]

@@ -63,7 +63,7 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix .
 
 schema: $(VENV)/run.stamp
-	@for name in run observation register; do $(BIN)/sarhad schema $$name > config/schema/$$name.schema.json; done
+	@mkdir -p config/schema; for name in run observation register; do $(BIN)/sarhad schema $$name > config/schema/$$name.schema.json; done
 
 # One resolution for all supported versions of Python; the development set constrains the other.
 lock: $(VENV)/dev.stamp

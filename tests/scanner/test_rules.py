@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from functools import cache
+from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +31,9 @@ from scanner.evidence import gather
 from scanner.policy import Thresholds
 from scanner.rules import judge_address
 from scanner.verdict import AddressVerdict, combine
+
+if TYPE_CHECKING:
+    import random
 
 ADDRESS = "198.18.0.1"
 TIME = "2026-11-01T00:00:00Z"

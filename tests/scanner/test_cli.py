@@ -1,0 +1,213 @@
+"""The command line: messages for people, statuses for scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SARHAD = Path(sys.executable).with_name("sarhad")
+ROOT = Path(__file__).resolve().parents[2]
+REGISTER = """\
+version: 1
+country: PK
+providers:
+  - id: indus
+    name: Indus
+    accreditation: {status: accredited, certificate: CO-1, issued: 2026-06-01, expires: 2029-05-31}
+    services:
+      - {id: web, deployment: government, data_class: restricted, endpoints: [{address: 203.0.113.7}]}
+"""
+VANTAGES = """\
+vantages:
+  - {id: khi, city: Karachi, latitude: 24.8607, longitude: 67.0011, kind: recorded}
+"""
+
+
+def sarhad(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SARHAD, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Path:
+    path = tmp_path / "register.yaml"
+    path.write_text(REGISTER)
+    return path
+
+
+@pytest.fixture
+def vantages(tmp_path: Path) -> Path:
+    path = tmp_path / "vantages.yaml"
+    path.write_text(VANTAGES)
+    return path
+
+
+class TestUsage:
+    """Wrong usage is named, with status 2, and is never a traceback."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["scam"], "No such command 'scam'"),
+            (["scan"], "Missing option '--register'"),
+            (["scan", "--registr=x"], "did you mean"),
+            (["scan", "--register=nowhere.yaml", "--vantages=nowhere.yaml"], "nowhere.yaml: cannot be read"),
+            (["demo", "--output=pdf=x"], "is not of the form fmt=path"),
+            (["demo", "--output=json"], "is not of the form fmt=path"),
+            (["demo", "--fail-on=sometimes"], "'sometimes' is not one of"),
+            (["demo", "--world=nowhere.yaml"], "nowhere.yaml: cannot be read"),
+            (["register", "check", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+            (["schema", "walk"], "'walk' is not one of"),
+            (["simnet"], "Missing argument 'WORLD'"),
+        ],
+    )
+    def test_it_is_named(self, arguments: list[str], words: str) -> None:
+        done = sarhad(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert words.lower() in done.stderr.lower()
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+
+    def test_all_faults_of_all_files_are_said_at_once(self, tmp_path: Path) -> None:
+        register, vantages = tmp_path / "register.yaml", tmp_path / "vantages.yaml"
+        register.write_text(REGISTER.replace("restricted", "restricted-ish"))
+        vantages.write_text(VANTAGES.replace("24.8607", "124.8607"))
+        done = sarhad("scan", "--register", register, "--vantages", vantages)
+        assert done.returncode == 2
+        assert f"{register}:8: providers[0].services[0].data_class: " in done.stderr
+        assert f"{vantages}:2: vantages[0].latitude: " in done.stderr
+
+    def test_every_malformed_register_ends_a_scan_with_status_2(self, vantages: Path) -> None:
+        registers = sorted((ROOT / "tests/scanner/registers").glob("*.yaml"))
+        assert len(registers) >= 20
+        for register in registers[:: max(1, len(registers) // 8)]:
+            done = sarhad("scan", "--register", register, "--vantages", vantages)
+            assert done.returncode == 2, register
+            assert done.stderr.startswith(f"Error: {register}"), done.stderr
+            assert "Traceback" not in done.stderr
+
+    def test_a_recorded_vantage_cannot_scan(self, register: Path, vantages: Path) -> None:
+        done = sarhad("scan", "--register", register, "--vantages", vantages)
+        assert done.returncode == 2
+        assert "'khi' is recorded" in done.stderr
+
+
+class TestJudge:
+    """Recorded observations are judged without a network."""
+
+    @staticmethod
+    def _record(rtt_ms: float, **more: object) -> dict[str, object]:
+        return {
+            "schema": "sarhad.observation/1",
+            "id": "1",
+            "kind": "ping",
+            "vantage": "khi",
+            "endpoint": "203.0.113.7",
+            "address": "203.0.113.7",
+            "time": "2026-11-01T00:00:00Z",
+            "result": {"method": "icmp", "port": None, "sent": 1, "rtts_ms": [rtt_ms]},
+            "error": None,
+            **more,
+        }
+
+    def _judge(self, tmp_path: Path, register: Path, vantages: Path, *lines: str, **environment: str):  # type: ignore[no-untyped-def]  # noqa: ANN202  a completed process
+        file = tmp_path / "observations.jsonl"
+        file.write_text("\n".join(lines))
+        return sarhad(
+            "judge", file, "--register", register, "--vantages", vantages, "--format=json", **environment
+        )
+
+    def test_the_same_file_gives_the_same_octets(
+        self, tmp_path: Path, register: Path, vantages: Path
+    ) -> None:
+        line = json.dumps(self._record(0.5))
+        first = self._judge(tmp_path, register, vantages, line)
+        second = self._judge(tmp_path, register, vantages, line, TZ="Asia/Karachi", PYTHONHASHSEED="7")
+        assert first.stdout == second.stdout
+        assert json.loads(first.stdout)["schema"] == "sarhad.run/1"
+
+    def test_a_documentation_address_is_special(self, tmp_path: Path, register: Path, vantages: Path) -> None:
+        done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5)))
+        (endpoint,) = json.loads(done.stdout)["endpoints"]
+        assert endpoint["verdict"]["rule"] == "bogon"
+        assert done.returncode == 3, "all of one endpoint stays undecided"
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("{", "2: "),
+            ('{"kind":"ping"}', "2: "),
+            ('{"kind":"walk"}', "Invalid value 'walk'"),
+            ("[]", "Expected `object`"),
+            ("\x00\xff", "2: "),
+            (json.dumps({"kind": "ping", "rtts_ms": "\ud800"}), "2: "),
+        ],
+    )
+    def test_a_wrong_line_is_named(
+        self, tmp_path: Path, register: Path, vantages: Path, line: str, words: str
+    ) -> None:
+        done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5)), line)
+        assert done.returncode == 2, done.stderr
+        assert "observations.jsonl:2: " in done.stderr
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_an_id_that_stands_twice_is_named(self, tmp_path: Path, register: Path, vantages: Path) -> None:
+        line = json.dumps(self._record(0.5))
+        done = self._judge(tmp_path, register, vantages, line, line)
+        assert done.returncode == 2
+        assert "'1' stands twice; first on line 1" in done.stderr
+
+    def test_an_endpoint_that_is_not_registered_is_noticed(
+        self, tmp_path: Path, register: Path, vantages: Path
+    ) -> None:
+        done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5, endpoint="who")))
+        assert any("1 observations are of endpoints" in one for one in json.loads(done.stdout)["notices"])
+
+    def test_an_output_that_cannot_be_written_is_named(
+        self, tmp_path: Path, register: Path, vantages: Path
+    ) -> None:
+        file = tmp_path / "o.jsonl"
+        file.write_text(json.dumps(self._record(0.5)))
+        done = sarhad(
+            "judge", file, "--register", register, "--vantages", vantages, "--output=json=/nowhere/run.json"
+        )
+        assert done.returncode == 2
+        assert "/nowhere/run.json: cannot be written" in done.stderr
+
+
+class TestSchemas:
+    """The published schemas are those of the code."""
+
+    @pytest.mark.parametrize("name", ["run", "observation", "register"])
+    def test_the_committed_file_is_current(self, name: str) -> None:
+        committed = ROOT / "config" / "schema" / f"{name}.schema.json"
+        assert committed.read_text(encoding="utf-8") == sarhad("schema", name).stdout, "run `make schema`"
+
+
+class TestRegisterCheck:
+    """``register check`` says what is wrong, or that nothing is."""
+
+    def test_a_good_one(self, register: Path) -> None:
+        done = sarhad("register", "check", register)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "1 endpoints of 1 providers, no faults" in done.stdout
+
+    def test_what_has_run_out_is_a_notice(self, tmp_path: Path) -> None:
+        path = tmp_path / "register.yaml"
+        path.write_text(REGISTER.replace("2029", "2026").replace("2026-05-31", "2026-06-02"))
+        done = sarhad("register", "check", path)
+        assert done.returncode == 0
+        assert "notice: " in done.stderr

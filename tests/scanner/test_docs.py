@@ -1,0 +1,76 @@
+"""What can be called, set, scraped and scripted against is documented in the README."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from scanner.cli import COMMANDS, cli, exits
+from scanner.metrics import RunCollector
+from scanner.rules import RULES
+
+README = Path(__file__, "../../../README.md").resolve().read_text(encoding="utf-8")
+
+
+def options() -> list[click.Option]:
+    context = click.Context(cli)
+    commands = [cli.get_command(context, name) for name in COMMANDS]
+    found: list[click.Option] = []
+    while commands:
+        command = commands.pop()
+        assert command is not None
+        found += [one for one in command.params if isinstance(one, click.Option)]
+        if isinstance(command, click.Group):
+            commands += command.commands.values()
+    return found
+
+
+class TestReadme:
+    """The README names everything that users depend on."""
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_every_command(self, name: str) -> None:
+        assert f"`sarhad {name}" in README
+
+    def test_every_option_and_its_variable(self) -> None:
+        for option in options():
+            assert any(f"`{name}" in README for name in option.opts), option.opts
+            if option.envvar is not None:
+                assert f"`{option.envvar}`" in README
+
+    @pytest.mark.parametrize("name", [name for name in vars(exits) if name.isupper()])
+    def test_every_exit_status(self, name: str) -> None:
+        assert f"\n| {getattr(exits, name)} | " in README
+
+    def test_every_metric_and_no_other(self) -> None:
+        source = Path(RunCollector.collect.__code__.co_filename).read_text(encoding="utf-8")
+        made = set(re.findall(r'"(residency_\w+)"', source))
+        counters = {"residency_probe_failures"}
+        documented = set(re.findall(r"`(residency_\w+)`", README))
+        assert documented == (made - counters) | {f"{name}_total" for name in counters}
+
+    def test_every_rule(self) -> None:
+        for rule in RULES:
+            assert f"`{rule.__name__.strip('_')}`" in README, rule
+
+    def test_it_is_short_enough_to_be_read(self) -> None:
+        assert len(README.splitlines()) < 300
+
+    def test_every_file_that_it_names_exists(self) -> None:
+        root = Path(__file__).resolve().parents[2]
+        for name in re.findall(r"`((?:config|probes|geodata|scanner)/[\w./-]+)`", README):
+            assert (root / name).exists(), name
+
+
+class TestHelp:
+    """``--help`` lists the commands without importing them."""
+
+    def test_the_short_helps_are_those_of_the_commands(self) -> None:
+        context = click.Context(cli)
+        for name in COMMANDS:
+            command = cli.get_command(context, name)
+            assert command is not None
+            assert command.name == name

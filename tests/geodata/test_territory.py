@@ -325,10 +325,15 @@ class TestManyHosts:
 
     VANTAGES = (KARACHI, LAHORE, ISLAMABAD, DUBAI)
 
-    def _check(self, territory: Territory, radii: Floats) -> None:
-        many = territory.assess_many(self.VANTAGES, radii)
+    def _check(
+        self,
+        territory: Territory,
+        radii: Floats,
+        vantages: tuple[tuple[float, float], ...] = VANTAGES,
+    ) -> None:
+        many = territory.assess_many(vantages, radii)
         each = [
-            territory.assess([Disk(*place, radius) for place, radius in zip(self.VANTAGES, row, strict=True)])
+            territory.assess([Disk(*place, radius) for place, radius in zip(vantages, row, strict=True)])
             for row in radii.tolist()
         ]
         assert many.consistent.tolist() == [one.consistent for one in each]
@@ -361,6 +366,13 @@ class TestManyHosts:
     def test_of_another_home(self) -> None:
         radii = np.array([[9000.0, 9000, 9000, 5300], [50, 9000, 9000, 9000], [3000, 3000, 3000, 2200]])
         self._check(Territory.load("FR"), radii)
+
+    def test_of_disks_that_are_as_large_as_hemispheres(self, pakistan: Territory) -> None:
+        """Two of these, opposite each other, meet in a band around the Earth that has no corners."""
+        opposite = (KARACHI, (-KARACHI[0], KARACHI[1] - 180))
+        radii = np.array([[10_030.0, 10_030.0], [10_000.0, 10_030.0], [100.0, 19_000.0]])
+        self._check(pakistan, radii, opposite)
+        assert pakistan.assess_many(opposite, radii).consistent.all()
 
     def test_of_none_and_of_nothing_measured(self, pakistan: Territory) -> None:
         assert pakistan.assess_many(self.VANTAGES, np.empty((0, 4))).home.tolist() == []
@@ -414,6 +426,26 @@ class TestHomeFromFile:
         assert found.home
         assert not found.foreign
         assert own.nearest_foreign_km(*KARACHI) == pytest.approx(163, abs=4)
+
+    def test_a_sliver_between_two_maps_of_one_border_stays_home(
+        self, pakistan: Territory, tmp_path: Path
+    ) -> None:
+        rings = _rings(pakistan, "PK")
+        moved = [[[x + 0.008, y - 0.008] for x, y in ring] for ring in rings]
+        own = Territory.load("PK", _write(tmp_path / "home.json", moved))
+        slivers = [(y - 0.002, x + 0.002) for ring in rings for x, y in ring]
+        slivers = [place for place in slivers if pakistan.contains(*place)]
+        assert len(slivers) > 500
+        assert {own.country_at(*place) for place in slivers} == {"PK"}
+
+    def test_a_ring_around_a_pole_has_the_pole_in_it(self, tmp_path: Path) -> None:
+        ring = [[float(longitude), -70.0] for longitude in range(-175, 180, 10)]
+        own = Territory.load("AQ", _write(tmp_path / "home.json", [[*ring, ring[0]]]))
+        for longitude in (-180.0, -177.0, 0.0, 178.0):
+            assert own.contains(-75.0, longitude)
+            assert own.contains(-89.9, longitude)
+            assert not own.contains(-60.0, longitude)
+        assert own.assess([Disk(-90, 0, 100)]).home
 
     def test_land_that_is_left_out_is_foreign(self, tmp_path: Path) -> None:
         """Home is Sindh's rectangle alone: Lahore, which the shipped borders call home, is then not."""

@@ -137,7 +137,7 @@ def _registry(reply: Callable[[str], Reply]) -> Iterator[Callable[[float], urlli
             with contextlib.suppress(OSError):
                 self.send_response(status)
                 if status == 302:
-                    self.send_header("Location", body.decode())
+                    self.send_header("Location", body.decode().replace("PORT", str(server.server_port)))
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -201,10 +201,9 @@ class TestLookup:
             (500, b"", "unreachable"),
             (200, b"<html>", "unreachable"),
             (200, b"[" * 100_000, "unreachable"),
-            (200, b" " * (rdap.MAX_ANSWER_OCTETS + 1), "unreachable"),
+            (200, json.dumps(ANSWER).encode() + b" " * rdap.MAX_ANSWER_OCTETS, "unreachable"),
             (302, b"ftp://127.0.0.1/x", "unreachable"),
             (302, b"file:///etc/passwd", "unreachable"),
-            (302, b"http://127.0.0.1:1/x", "unreachable"),
             (200, b"{}", "malformed"),
             (200, b"[]", "unreachable"),  # as ipwhois calls it
             (200, b'{"handle": 5}', "malformed"),
@@ -213,10 +212,65 @@ class TestLookup:
         ],
     )
     async def test_a_bad_answer_has_a_code(self, status: int, body: bytes, code: str) -> None:
+        asked: list[str] = []
+
+        def reply(path: str) -> Reply:
+            asked.append(path)
+            return status, body, 0
+
         with pytest.raises(GeodataError) as caught:
-            await _ask(lambda _: (status, body, 0))
+            await _ask(reply)
         assert caught.value.code == code
+        assert len(asked) == 1
         assert ADDRESS in str(caught.value)
+
+    async def test_entities_are_not_asked_for(self) -> None:
+        asked: list[str] = []
+
+        def reply(path: str) -> Reply:
+            asked.append(path)
+            return (
+                200,
+                json.dumps({**ANSWER, "entities": [{"handle": "ORG-1", "roles": ["registrant"]}]}).encode(),
+                0,
+            )
+
+        assert (await _ask(reply)).country == "PK"
+        assert len(asked) == 1
+
+    async def test_a_referral_without_tls_is_not_followed(self) -> None:
+        def reply(path: str) -> Reply:
+            if path == "/x":
+                return 200, json.dumps(ANSWER).encode(), 0
+            return 302, b"http://127.0.0.1:PORT/x", 0
+
+        with pytest.raises(GeodataError) as caught:
+            await _ask(reply)
+        assert caught.value.code == "unreachable"
+
+    async def test_a_referral_over_tls_is_followed(self) -> None:
+        def reply(path: str) -> Reply:
+            if path == "/x":
+                return 200, json.dumps(ANSWER).encode(), 0
+            return 302, b"https://rdap.example/x", 0
+
+        assert (await _ask(reply)).country == "PK"
+
+    async def test_a_thread_that_hangs_is_not_waited_for(self) -> None:
+        release = threading.Event()
+
+        def hang(_: float) -> urllib.request.OpenerDirector:
+            release.wait(60)
+            raise OSError
+
+        with Rdap(hang) as client:
+            try:
+                with pytest.raises(GeodataError) as caught:
+                    await client.lookup(ADDRESS, deadline_s=0.1)
+                assert caught.value.code == "timeout"
+                assert not release.is_set()
+            finally:
+                release.set()
 
     async def test_a_slow_registry_costs_no_more_than_the_deadline(self) -> None:
         with pytest.raises(GeodataError) as caught:

@@ -73,31 +73,24 @@ class Land:
 
     def _chunks(self, lines: Sequence[Ring]) -> None:
         """Cut the borders into runs of segments, each within a disk of its own, for quick first looks."""
-        points = unit(
+        self._points = unit(
             np.concatenate([line.latitude for line in lines]),
             np.concatenate([line.longitude for line in lines]),
         )
-        ends = np.cumsum([len(line.longitude) for line in lines])
-        start, end = np.delete(points, ends - 1, axis=0), np.delete(points, [0, *ends[:-1]], axis=0)
-        counts = [len(line.longitude) - 1 for line in lines]
-        edges = [
-            offset + step
-            for offset, count in zip(np.cumsum([0, *counts[:-1]]), counts, strict=True)
-            for step in range(0, count, _CHUNK)
-        ]
-        self._known: dict[bytes, Floats] = {}
-        self._start, self._end = start, end
-        self._first = np.array(edges)
-        self._last = np.append(self._first[1:], len(start))
-        sizes = self._last - self._first
-        middle = np.add.reduceat(start, self._first) + np.add.reduceat(end, self._first)
+        lengths = np.array([len(line.longitude) for line in lines])
+        counts = -(-(lengths - 1) // _CHUNK)  # runs of a line, whose last point begins no segment
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        self._first = np.repeat(np.cumsum(lengths) - lengths, counts) + within * _CHUNK
+        self._size = np.minimum(np.repeat(lengths - 1, counts) - within * _CHUNK, _CHUNK)
+        self.feature_of_chunk = np.repeat([line.feature for line in lines], counts)
+        middle = np.add.reduceat(self._points, self._first)
         self._centre = middle / np.linalg.norm(middle, axis=1)[:, None]
-        owner = np.repeat(np.arange(len(edges)), sizes)
-        farthest = np.maximum(angle(start, self._centre[owner]), angle(end, self._centre[owner]))
-        self._radius = np.maximum.reduceat(farthest, self._first)
-        self.feature_of_chunk = np.repeat(
-            [line.feature for line in lines], [-(-count // _CHUNK) for count in counts]
-        )
+        owner = np.repeat(np.arange(len(middle)), np.diff(self._first, append=len(self._points)))
+        cosine = np.minimum.reduceat(np.einsum("ij,ij->i", self._points, self._centre[owner]), self._first)
+        last = np.einsum("ij,ij->i", self._points[self._first + self._size], self._centre)
+        # The cosine is exact to 1e-16, so the angle to 2e-8.
+        self._radius = np.arccos(np.clip(np.minimum(cosine, last), -1.0, 1.0)) + 1e-7
+        self._known: dict[bytes, Floats] = {}
 
     def features_at(self, latitude: float, longitude: float) -> tuple[int, ...]:
         """The features whose land a point is on, by the parity of borders crossed on the way south."""
@@ -129,7 +122,7 @@ class Land:
         unsure = possible[~covered[self.feature_of_chunk[possible]]]
         if len(unsure):
             segments, chunk = self._segments(unsure)
-            meet = segments_meet(centres, radii, self._start[segments], self._end[segments])
+            meet = segments_meet(centres, radii, self._points[segments], self._points[segments + 1])
             covered[self.feature_of_chunk[chunk[meet]]] = True
         return covered
 
@@ -151,16 +144,16 @@ class Land:
         distance = angle(self._centre[chunks], point)
         bound = float(np.min(distance + self._radius[chunks]))
         segments, _ = self._segments(chunks[distance - self._radius[chunks] <= bound])
-        return float(np.min(segment_angles(point, self._start[segments], self._end[segments])))
+        return float(np.min(segment_angles(point, self._points[segments], self._points[segments + 1])))
 
     def anchors(self, features: Bools) -> Floats:
         """Points of the land of some features, all along their borders, some thousands."""
         segments, _ = self._segments(np.flatnonzero(features[self.feature_of_chunk]))
-        return np.asarray(self._start[segments[:: max(len(segments) // _ANCHORS, 1)]])
+        return np.asarray(self._points[segments[:: max(len(segments) // _ANCHORS, 1)]])
 
     def _segments(self, chunks: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """The segments of some chunks, and the chunk of each."""
-        sizes = self._last[chunks] - self._first[chunks]
+        """The segments of some runs, each as the index of the point that begins it, and the run of each."""
+        sizes = self._size[chunks]
         owner = np.repeat(chunks, sizes)
         within = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return self._first[owner] + within, owner

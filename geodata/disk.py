@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from geodata.sphere import EARTH_RADIUS_KM
+from geodata.sphere import EARTH_RADIUS_KM, angle, unit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from geodata.sphere import Floats
 
 # A great circle on the mean sphere is longer than the geodesic on WGS 84 by at most 0.5615 % (on a meridian
@@ -28,6 +30,17 @@ class Disk(NamedTuple):
     latitude: float
     longitude: float
     radius_km: float
+
+
+def disjoint_pair(disks: Sequence[Disk]) -> tuple[int, int] | None:
+    """The first two disks, by index of the later and then of the earlier, that have no common point."""
+    if len(disks) < 2:
+        return None
+    latitudes, longitudes, radii_km = np.array(disks).T
+    centres, radii = unit(latitudes, longitudes), grown(radii_km)
+    apart = np.tril(angle(centres[:, None, :], centres[None, :, :]) > radii[:, None] + radii[None, :])
+    later, earlier = np.nonzero(apart)
+    return (int(earlier[0]), int(later[0])) if len(later) else None
 
 
 def grown(radius_km: Floats | float) -> Floats:

@@ -72,6 +72,13 @@ def segments_meet(centres: Floats, radii: Floats, start: Floats, end: Floats) ->
     return np.asarray(low <= high)
 
 
+def tightest(centres: Floats, radii: Floats) -> Bools:
+    """Which of k different disks hold no other one whole; the rest add nothing to an intersection."""
+    holds = angle(centres[:, None, :], centres[None, :, :]) + radii[None, :] <= radii[:, None]
+    np.fill_diagonal(holds, val=False)
+    return np.asarray(~holds.any(axis=1))
+
+
 def witnesses(centres: Floats, radii: Floats) -> Floats:
     """Points of the intersection of k disks: centres in all others, and crossings of two circles in all.
 

@@ -18,11 +18,11 @@ import numpy as np
 
 from geodata.borders import shipped_land
 from geodata.city import shipped_cities
-from geodata.disk import BORDER_ERROR_KM, MAX_RADIUS_KM, SPHERE_MARGIN, Disk, grown
+from geodata.disk import BORDER_ERROR_KM, MAX_RADIUS_KM, SPHERE_MARGIN, Disk, disjoint_pair, grown
 from geodata.errors import GeodataError
 from geodata.geojson import read_rings
 from geodata.homeland import Homeland
-from geodata.sphere import EARTH_RADIUS_KM, unit, witnesses
+from geodata.sphere import EARTH_RADIUS_KM, tightest, unit, witnesses
 from geodata.survey import Survey, survey
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = ["BORDER_ERROR_KM", "NOWHERE", "SPHERE_MARGIN", "Disk", "Feasibility",
 
 # A city is not a point: its machines may stand so far from its centre.
 CITY_RADIUS_KM: Final = 15.0
+_FEW: Final = 8  # disks; of more, most hold a smaller one whole or the contradiction is between two
 _MAX_KNOWN: Final = 65_536  # assessments kept: many addresses share vantages and round-trip times
 
 
@@ -170,6 +171,11 @@ class Territory:
             return self._feasible(everything, np.ones(len(self._cities.all), dtype=bool))
         latitudes, longitudes, radii_km = np.array(disks).T
         centres, radii = unit(latitudes, longitudes), grown(radii_km)
+        if len(disks) > _FEW:
+            kept = tightest(centres, radii)
+            centres, radii = centres[kept], radii[kept]
+            if disjoint_pair(disks) is not None:
+                return NOWHERE
         covered = self.land_in(centres, radii)
         if covered is None:
             return NOWHERE

@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from geodata.disk import disjoint_pair
 from scanner.verdict import AddressVerdict, SetAside
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _bogon(case: Case) -> AddressVerdict | None:
 def _anycast(case: Case) -> AddressVerdict | None:
     """Rule 3: one address that is at several places at once, by physics or by what is known of it."""
     if not case.transport.consistent:
-        pair = _contradiction(case.evidence.transport, case.territory)
+        pair = _contradiction(case.evidence.transport)
         near, far = pair or (case.evidence.transport[0], case.evidence.transport[-1])
         return case.verdict(
             "anycast",
@@ -352,15 +353,10 @@ def _possible_claims(
     return tuple(possible), tuple(aside)
 
 
-def _contradiction(
-    constraints: Sequence[Constraint], territory: Territory
-) -> tuple[Constraint, Constraint] | None:
+def _contradiction(constraints: Sequence[Constraint]) -> tuple[Constraint, Constraint] | None:
     """The first two constraints, nearest first, whose disks do not meet."""
-    for index, far in enumerate(constraints):
-        for near in constraints[:index]:
-            if not territory.assess([near.disk, far.disk]).consistent:
-                return near, far
-    return None
+    pair = disjoint_pair([one.disk for one in constraints])
+    return None if pair is None else (constraints[pair[0]], constraints[pair[1]])
 
 
 def _up(km: float) -> str:

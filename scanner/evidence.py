@@ -22,12 +22,14 @@ from probes.observation import (
     TlsObservation,
     TraceObservation,
 )
+from scanner.path import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from geodata.claim import Claim
     from probes.vantages.vantage import Vantage
+    from scanner.path import PlacedHop
     from scanner.policy import Thresholds
 
 Basis = Literal["transport", "key"]
@@ -76,6 +78,7 @@ class AddressEvidence:
     excesses: tuple[Excess, ...]
     claims: tuple[Claim, ...]
     asked: int  # how many transport probes were sent that an answer was possible for
+    upstream: PlacedHop | None = None  # the last placed hop before it
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
 
     @property
@@ -121,8 +124,10 @@ def gather(
     special: Mapping[str, str | None],
     vantages: Mapping[str, Vantage],
     thresholds: Thresholds,
+    hops: Mapping[str, PlacedHop],
 ) -> dict[str, AddressEvidence]:
     """The evidence of each address, from the observations of one endpoint (others' are passed over)."""
+    observations = sorted(observations, key=lambda one: one.id)  # their order never matters
     gathered: dict[str, _Gathered] = {address: _Gathered() for address in addresses}
     names: defaultdict[str, set[str]] = defaultdict(set)
     for observation in observations:
@@ -146,6 +151,7 @@ def gather(
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
             asked=one.asked,
+            upstream=upstream(address, observations, hops),
             names=tuple(sorted(names[address])),
         )
         for address, one in gathered.items()

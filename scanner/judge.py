@@ -93,7 +93,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     verdicts: list[EndpointVerdict] = []
     for endpoint in endpoints:
         own = index.of(endpoint.id, addresses[endpoint.id])
-        evidence = gather(addresses[endpoint.id], own, claims, special, vantages, thresholds)
+        evidence = gather(addresses[endpoint.id], own, claims, special, vantages, thresholds, placed)
         judged: list[AddressVerdict] = [
             judge_address(one, inputs.territory, thresholds) for one in evidence.values()
         ]

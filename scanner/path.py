@@ -94,6 +94,28 @@ def place_hop(
     return PlacedHop("home" if len(countries) == 1 else "unknown", said, countries)
 
 
+def upstream(
+    address: str, observations: Iterable[Observation], hops: Mapping[str, PlacedHop]
+) -> PlacedHop | None:
+    """The last placed hop before an address, of the trace in which that is farthest from home; None for none.
+
+    A host that is only reached over routers abroad stands beside them, more likely than not.
+    """
+    found: list[PlacedHop] = []
+    for one in observations:
+        if not isinstance(one, TraceObservation) or one.result is None or one.address != address:
+            continue
+        placed = [
+            hops[reply.address]
+            for hop in one.result.hops
+            for reply in hop.replies
+            if reply.address != address and hops[reply.address].place != "unknown"
+        ]
+        found += placed[-1:]
+    abroad = [hop for hop in found if hop.place == "abroad"]
+    return next(iter([*abroad, *found]), None)
+
+
 def judge_path(
     observations: Iterable[Observation],
     hops: Mapping[str, PlacedHop],

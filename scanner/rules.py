@@ -291,8 +291,12 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
     A false "inside" is the one error that must never happen, and sources are wrong together (ten of ten, for
     real addresses in Pakistan). So a claim of home needs the support of a vantage at home: that one of them
     is the nearest in time, and not farther in time than the whole country is wide. Neither proves the
-    opposite (a delay may be added anywhere), hence never "outside".
+    opposite (a delay may be added anywhere), hence never "outside". And the way to it must not end abroad.
     """
+    upstream = case.evidence.upstream
+    if upstream is not None and upstream.place == "abroad":
+        where = ", ".join(upstream.countries[:4])
+        return "conflicting", f"the last router before it is abroad ({where}): {upstream.why}."
     if not case.evidence.transport:
         return None
     nearest = case.evidence.transport[0]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ from probes.observation import (
 )
 from probes.vantages.vantage import Vantage
 from scanner.evidence import gather
+from scanner.path import PlacedHop
 from scanner.policy import Thresholds
 from scanner.rules import judge_address
 from scanner.verdict import AddressVerdict, combine
@@ -97,9 +99,14 @@ def claim(family: str, country: str | None, **more: object) -> Claim:
 
 
 def judge(
-    observations: list[Observation], claims: tuple[Claim, ...] = (), special: str | None = None
+    observations: list[Observation],
+    claims: tuple[Claim, ...] = (),
+    special: str | None = None,
+    hops: dict[str, PlacedHop] | None = None,
 ) -> AddressVerdict:
-    evidence = gather([ADDRESS], observations, {ADDRESS: claims}, {ADDRESS: special}, VANTAGES, THRESHOLDS)
+    evidence = gather(
+        [ADDRESS], observations, {ADDRESS: claims}, {ADDRESS: special}, VANTAGES, THRESHOLDS, hops or {}
+    )
     return judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS)
 
 
@@ -142,7 +149,7 @@ class TestTerritory:
 
     def test_the_location_error_of_a_vantage_weakens_its_proof(self) -> None:
         vague = {"khi": VANTAGES["khi"].model_copy(update={"location_error_km": 900})}
-        evidence = gather([ADDRESS], [ping("khi", 0.6)], {}, {}, vague, THRESHOLDS)
+        evidence = gather([ADDRESS], [ping("khi", 0.6)], {}, {}, vague, THRESHOLDS, {})
         assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).assurance is None
 
     def test_a_zero_or_negative_rtt_is_no_measurement(self) -> None:
@@ -240,6 +247,26 @@ class TestClaims:
         verdict = judge([ping("khi", 38), ping("dxb", 30)], ALL_PK)
         assert (verdict.location, verdict.rule) == ("conflicting", "unsupported-claim")
 
+    @pytest.mark.parametrize(("place", "location"), [("abroad", "conflicting"), ("home", "inside")])
+    def test_home_is_not_believed_behind_a_router_abroad(
+        self, place: Literal["home", "abroad"], location: str
+    ) -> None:
+        hops = (
+            Hop(ttl=1, replies=(Reply(address="198.18.9.1", rtt_ms=10),)),
+            Hop(ttl=2),
+            Hop(ttl=3, replies=(Reply(address=ADDRESS, rtt_ms=18),)),
+        )
+        trace = TraceObservation(
+            id="t",
+            vantage="khi",
+            endpoint="e",
+            address=ADDRESS,
+            time=TIME,
+            result=TraceResult(method="icmp", reached=True, hops=hops),
+        )
+        verdict = judge([trace], ALL_PK, hops={"198.18.9.1": PlacedHop(place, "2 sources say OM", ("OM",))})
+        assert verdict.location == location
+
     def test_home_is_not_believed_where_every_vantage_is_far_in_time(self) -> None:
         verdict = judge([ping("khi", 95), ping("isb", 110)], ALL_PK)
         assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
@@ -312,7 +339,7 @@ class TestEndpoint:
             time=TIME,
             result=DnsResult(question="1.0.18.198.in-addr.arpa.", chain=(record,)),
         )
-        evidence = gather([ADDRESS], [one], {}, {}, VANTAGES, THRESHOLDS)
+        evidence = gather([ADDRESS], [one], {}, {}, VANTAGES, THRESHOLDS, {})
         assert evidence[ADDRESS].names == ("\\027[31m.example.",)
 
 

@@ -73,9 +73,9 @@ def segments_meet(centres: Floats, radii: Floats, start: Floats, end: Floats) ->
 
 
 def tightest(centres: Floats, radii: Floats) -> Bools:
-    """Which of k different disks hold no other one whole; the rest add nothing to an intersection."""
+    """Which of k disks hold no other one whole (of equals: the first); the rest bound nothing."""
     holds = angle(centres[:, None, :], centres[None, :, :]) + radii[None, :] <= radii[:, None]
-    np.fill_diagonal(holds, val=False)
+    holds &= ~(holds.T & np.triu(np.ones_like(holds)))  # of two that hold each other, one stays
     return np.asarray(~holds.any(axis=1))
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.city import shipped_cities
+from geodata.disk import grown
 from geodata.errors import GeodataError
 from geodata.sphere import EARTH_RADIUS_KM, distance_km, unit
 from geodata.territory import BORDER_ERROR_KM, SPHERE_MARGIN, Disk, Territory
@@ -305,6 +306,37 @@ class TestAgainstBruteForce:
         assert country is None or country in found.countries
         assert found.home >= (country == "PK")
         assert found.foreign >= (country not in {None, "PK"})
+
+    @given(
+        truth=places,
+        vantages=st.lists(places, min_size=9, max_size=16),
+        excess=st.lists(st.floats(-100, 300), min_size=16, max_size=16),
+    )
+    @settings(max_examples=150, deadline=None)
+    def test_of_many_disks_those_that_hold_others_do_not_matter(
+        self,
+        pakistan: Territory,
+        truth: tuple[float, float],
+        vantages: list[tuple[float, float]],
+        excess: list[float],
+    ) -> None:
+        disks = [
+            Disk(*place, max(float(distance_km(*place, *truth)) + more, 0))
+            for place, more in zip(vantages, excess, strict=False)
+        ]
+        found = pakistan.assess(disks)
+        latitudes, longitudes, radii = np.array(disks).T
+        land = pakistan.land_in(unit(latitudes, longitudes), grown(radii))
+        assert found.consistent == (land is not None)
+        if land is not None:
+            assert found.home == bool((land & pakistan.home_features).any())
+            assert found.foreign == bool((land & pakistan.foreign_features).any())
+
+    def test_many_names_of_one_disk_are_one_disk(self, pakistan: Territory) -> None:
+        """At a pole, all longitudes are one place; disks that are equal must not leave each other out."""
+        found = pakistan.assess([Disk(-90, longitude, 100) for longitude in range(12)])
+        assert found.consistent
+        assert found.countries == {"AQ"}
 
     @given(centre=places, step=st.floats(-1e-5, 1e-5), radius=st.floats(1, 500), more=st.floats(-0.01, 0.01))
     @settings(max_examples=100, deadline=None)

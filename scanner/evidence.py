@@ -22,7 +22,6 @@ from probes.observation import (
     TlsObservation,
     TraceObservation,
 )
-from scanner.path import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,7 +77,7 @@ class AddressEvidence:
     excesses: tuple[Excess, ...]
     claims: tuple[Claim, ...]
     asked: int  # how many transport probes were sent that an answer was possible for
-    upstream: PlacedHop | None = None  # the last placed hop before it
+    upstream: PlacedHop | None = None  # the last placed hop before it on the way from home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
 
     @property
@@ -124,7 +123,7 @@ def gather(
     special: Mapping[str, str | None],
     vantages: Mapping[str, Vantage],
     thresholds: Thresholds,
-    hops: Mapping[str, PlacedHop],
+    upstreams: Mapping[str, PlacedHop],
 ) -> dict[str, AddressEvidence]:
     """The evidence of each address, from the observations of one endpoint (others' are passed over)."""
     observations = sorted(observations, key=lambda one: one.id)  # their order never matters
@@ -151,7 +150,7 @@ def gather(
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
             asked=one.asked,
-            upstream=upstream(address, observations, hops),
+            upstream=upstreams.get(address),
             names=tuple(sorted(names[address])),
         )
         for address, one in gathered.items()

@@ -93,11 +93,13 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     verdicts: list[EndpointVerdict] = []
     for endpoint in endpoints:
         own = index.of(endpoint.id, addresses[endpoint.id])
-        evidence = gather(addresses[endpoint.id], own, claims, special, vantages, thresholds, placed)
+        traces = paths.traces_from_home(own, vantages, inputs.territory)
+        upstreams = paths.upstream(traces, placed)
+        evidence = gather(addresses[endpoint.id], own, claims, special, vantages, thresholds, upstreams)
         judged: list[AddressVerdict] = [
             judge_address(one, inputs.territory, thresholds) for one in evidence.values()
         ]
-        path = paths.judge_path(own, placed, vantages, inputs.territory)
+        path = paths.judge_path(traces, placed, vantages)
         verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own)))
     origins = {
         address: claim.asn

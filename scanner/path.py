@@ -94,36 +94,11 @@ def place_hop(
     return PlacedHop("home" if len(countries) == 1 else "unknown", said, countries)
 
 
-def upstream(
-    address: str, observations: Iterable[Observation], hops: Mapping[str, PlacedHop]
-) -> PlacedHop | None:
-    """The last placed hop before an address, of the trace in which that is farthest from home; None for none.
-
-    A host that is only reached over routers abroad stands beside them, more likely than not.
-    """
-    found: list[PlacedHop] = []
-    for one in observations:
-        if not isinstance(one, TraceObservation) or one.result is None or one.address != address:
-            continue
-        placed = [
-            hops[reply.address]
-            for hop in one.result.hops
-            for reply in hop.replies
-            if reply.address != address and hops[reply.address].place != "unknown"
-        ]
-        found += placed[-1:]
-    abroad = [hop for hop in found if hop.place == "abroad"]
-    return next(iter([*abroad, *found]), None)
-
-
-def judge_path(
-    observations: Iterable[Observation],
-    hops: Mapping[str, PlacedHop],
-    vantages: Mapping[str, Vantage],
-    territory: Territory,
-) -> tuple[PathVerdict, str, tuple[str, ...]]:
-    """``domestic``, ``leaves`` or ``unknown``, with a sentence and the ids of the traces that show it."""
-    traces = sorted(
+def traces_from_home(
+    observations: Iterable[Observation], vantages: Mapping[str, Vantage], territory: Territory
+) -> list[TraceObservation]:
+    """The traces that have a result and a vantage at home, in the order of their ids."""
+    return sorted(
         (
             one
             for one in observations
@@ -134,6 +109,33 @@ def judge_path(
         ),
         key=lambda one: one.id,
     )
+
+
+def upstream(traces: Iterable[TraceObservation], hops: Mapping[str, PlacedHop]) -> dict[str, PlacedHop]:
+    """The last placed hop before each address, as seen from home; abroad if it is in any of the traces.
+
+    A host whose way from home goes abroad and is not seen to come back is not shown to be at home.
+    """
+    last: dict[str, PlacedHop] = {}
+    for one in traces:
+        placed = [
+            hops[reply.address]
+            for hop in (one.result.hops if one.result else ())
+            for reply in hop.replies
+            if reply.address != one.address and hops[reply.address].place != "unknown"
+        ]
+        if placed and one.address is not None and (one.address not in last or placed[-1].place == "abroad"):
+            last[one.address] = placed[-1]
+    return last
+
+
+def judge_path(
+    traces: Sequence[TraceObservation], hops: Mapping[str, PlacedHop], vantages: Mapping[str, Vantage]
+) -> tuple[PathVerdict, str, tuple[str, ...]]:
+    """``domestic``, ``leaves`` or ``unknown``, with a sentence and the ids of the traces that show it.
+
+    ``traces`` are those from home, of one endpoint.
+    """
     domestic: list[TraceObservation] = []
     leaving: list[tuple[TraceObservation, str]] = []
     for trace in traces:

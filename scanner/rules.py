@@ -296,7 +296,7 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
     upstream = case.evidence.upstream
     if upstream is not None and upstream.place == "abroad":
         where = ", ".join(upstream.countries[:4])
-        return "conflicting", f"the last router before it is abroad ({where}): {upstream.why}."
+        return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.why}."
     if not case.evidence.transport:
         return None
     nearest = case.evidence.transport[0]

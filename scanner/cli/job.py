@@ -88,6 +88,9 @@ def load(files: Files, today: date | None = None) -> Inputs:
         policy = load_policy(files.policy)
     with _collect(faults):
         snapshot = Snapshot.open(files.geodata)
+    if not faults:
+        with _collect(faults):
+            territory = Territory.load(register.country)
     if faults:
         raise click.ClickException("\n".join(faults))
     return Inputs(
@@ -95,7 +98,7 @@ def load(files: Files, today: date | None = None) -> Inputs:
         vantages=vantages,
         policy=policy,
         snapshot=snapshot,
-        territory=Territory.load(register.country),
+        territory=territory,
         today=today,
         files=tuple(
             FileUsed(name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())

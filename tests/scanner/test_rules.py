@@ -102,10 +102,10 @@ def judge(
     observations: list[Observation],
     claims: tuple[Claim, ...] = (),
     special: str | None = None,
-    hops: dict[str, PlacedHop] | None = None,
+    upstreams: dict[str, PlacedHop] | None = None,
 ) -> AddressVerdict:
     evidence = gather(
-        [ADDRESS], observations, {ADDRESS: claims}, {ADDRESS: special}, VANTAGES, THRESHOLDS, hops or {}
+        [ADDRESS], observations, {ADDRESS: claims}, {ADDRESS: special}, VANTAGES, THRESHOLDS, upstreams or {}
     )
     return judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS)
 
@@ -251,20 +251,8 @@ class TestClaims:
     def test_home_is_not_believed_behind_a_router_abroad(
         self, place: Literal["home", "abroad"], location: str
     ) -> None:
-        hops = (
-            Hop(ttl=1, replies=(Reply(address="198.18.9.1", rtt_ms=10),)),
-            Hop(ttl=2),
-            Hop(ttl=3, replies=(Reply(address=ADDRESS, rtt_ms=18),)),
-        )
-        trace = TraceObservation(
-            id="t",
-            vantage="khi",
-            endpoint="e",
-            address=ADDRESS,
-            time=TIME,
-            result=TraceResult(method="icmp", reached=True, hops=hops),
-        )
-        verdict = judge([trace], ALL_PK, hops={"198.18.9.1": PlacedHop(place, "2 sources say OM", ("OM",))})
+        upstream = PlacedHop(place, "2 sources say OM", ("OM",))
+        verdict = judge([ping("khi", 18)], ALL_PK, upstreams={ADDRESS: upstream})
         assert verdict.location == location
 
     def test_home_is_not_believed_where_every_vantage_is_far_in_time(self) -> None:

@@ -23,7 +23,7 @@ from scanner.run import Run, decode, encode, json_schema, observation_schema
 from scanner.truth import compare
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Demo  # type: ignore[import-not-found]  # importlib mode: for reading only
+    from tests.e2e.conftest import Demo
 
 pytestmark = [pytest.mark.net, pytest.mark.timeout(300)]
 SARHAD = Path(sys.executable).with_name("sarhad")
@@ -163,7 +163,7 @@ class TestJudge:
         snapshot = tmp_path / "geodata"
         with as_file(SHIPPED) as path:
             write_snapshot(snapshot, describe(load_world(path)))
-        command = [
+        command: list[str | Path] = [
             "unshare",
             "--net",
             SARHAD,

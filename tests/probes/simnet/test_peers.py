@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -66,7 +66,7 @@ class TestTraceroute:
     @pytest.mark.parametrize("method", ["-I", "-U", "-T"])
     @pytest.mark.parametrize(("family", "destination"), [(4, "203.0.113.2"), (6, "2001:db8:f::2")])
     def test_sees_the_hops_of_the_world(
-        self, basics: Peer, method: str, family: int, destination: str
+        self, basics: Peer, method: str, family: Literal[4, 6], destination: str
     ) -> None:
         hops = basics.traceroute("v-lhe", method, f"-{family}", destination)
         world = basics.world_hops("v-lhe", "f-fra", family)
@@ -76,7 +76,9 @@ class TestTraceroute:
             assert addresses, line
 
     @pytest.mark.parametrize(("family", "destination"), [(4, "203.0.113.2"), (6, "2001:db8:f::2")])
-    def test_takes_as_long_as_the_world_says(self, basics: Peer, family: int, destination: str) -> None:
+    def test_takes_as_long_as_the_world_says(
+        self, basics: Peer, family: Literal[4, 6], destination: str
+    ) -> None:
         hops = basics.traceroute("v-lhe", "-I", f"-{family}", destination)
         for (_, rtts, line), expected in zip(hops, basics.world_rtts("v-lhe", "f-fra", family), strict=True):
             assert within(rtts, expected), (line, expected)
@@ -138,7 +140,7 @@ class TestScamper:
     @pytest.mark.parametrize(("family", "destination"), [(4, "203.0.113.2"), (6, "2001:db8:f::2")])
     @pytest.mark.parametrize("method", ["icmp-paris", "udp-paris"])
     def test_sees_hops_delays_and_labels(
-        self, basics: Peer, family: int, destination: str, method: str
+        self, basics: Peer, family: Literal[4, 6], destination: str, method: str
     ) -> None:
         trace = basics.scamper("v-lhe", f"trace -P {method} -w 1 {destination}")
         world = [*basics.world_hops("v-lhe", "f-fra", family), (destination,)]
@@ -161,7 +163,7 @@ class TestMtr:
     """mtr sees every hop, none of it lost."""
 
     @pytest.mark.parametrize(("family", "destination"), [(4, "203.0.113.2"), (6, "2001:db8:f::2")])
-    def test_sees_the_hops_of_the_world(self, basics: Peer, family: int, destination: str) -> None:
+    def test_sees_the_hops_of_the_world(self, basics: Peer, family: Literal[4, 6], destination: str) -> None:
         hubs = basics.mtr("v-lhe", f"-{family}", destination)
         world = [*basics.world_hops("v-lhe", "f-fra", family), (destination,)]
         assert [hub["host"] for hub in hubs] == [addresses[0] for addresses in world]
@@ -183,7 +185,7 @@ class TestAnycast:
         self, basics: Peer, destination: str, vantage: str, farm: str
     ) -> None:
         hops = basics.traceroute(vantage, "-I", destination)
-        family = 6 if ":" in destination else 4
+        family: Literal[4, 6] = 6 if ":" in destination else 4
         assert [addresses[0] for addresses, _, _ in hops[:-1]] == [
             addresses[0] for addresses in basics.world_hops(vantage, farm, family)
         ]
@@ -234,7 +236,8 @@ class TestTroubles:
             assert within(found, expected), (line, expected)
 
     def test_stated_hops_are_seen_as_stated(self, troubles: Peer) -> None:
-        for family, destination in ((4, "203.0.113.8"), (6, "2001:db8:f::8")):
+        both: tuple[tuple[Literal[4, 6], str], ...] = ((4, "203.0.113.8"), (6, "2001:db8:f::8"))
+        for family, destination in both:
             hops = troubles.traceroute("v", "-U", "-q", "8", "-e", destination)
             world = troubles.world_hops("v", "stated", family)
             assert len(hops) == 5

@@ -25,7 +25,7 @@ from scanner.truth import compare
 if TYPE_CHECKING:
     from tests.e2e.conftest import Demo
 
-pytestmark = [pytest.mark.net, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.net, pytest.mark.e2e, pytest.mark.timeout(300)]
 SARHAD = Path(sys.executable).with_name("sarhad")
 SHIPPED = files("probes").joinpath("simnet", "worlds", "pakistan.yaml")
 WORLD: dict[str, Any] = yaml.safe_load(SHIPPED.read_bytes())

@@ -12,7 +12,7 @@ import pytest
 
 from scanner.run import decode
 
-pytestmark = [pytest.mark.net, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.net, pytest.mark.e2e, pytest.mark.timeout(120)]
 SARHAD = Path(sys.executable).with_name("sarhad")
 
 

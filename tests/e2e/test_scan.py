@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.net, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.net, pytest.mark.e2e, pytest.mark.timeout(120)]
 SARHAD = Path(sys.executable).with_name("sarhad")
 WORLD = files("probes").joinpath("simnet", "worlds", "pakistan.yaml")
 REGISTER = """\

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import msgspec
 
 from geodata.claim import Claim, Meaning
+from geodata.file import read_file
 from geodata.sources.mmdb import Mmdb
 from geodata.sources.registry import Registry
 from geodata.sources.source import GeodataError, Reader, Record
@@ -221,13 +222,7 @@ def _open(directory: Path, source: Source) -> Reader:
 
 
 def _manifest(path: Path) -> Manifest:
-    try:
-        with path.open("rb") as stream:
-            octets = stream.read(MAX_MANIFEST_OCTETS + 1)
-    except OSError as error:
-        raise GeodataError(f"{path}: cannot be read: {error.strerror or error}", "missing") from error
-    if len(octets) > MAX_MANIFEST_OCTETS:
-        raise GeodataError(f"{path}: larger than {MAX_MANIFEST_OCTETS} octets", "corrupt")
+    octets = read_file(path, MAX_MANIFEST_OCTETS)
     try:
         manifest = msgspec.json.decode(octets, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

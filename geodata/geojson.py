@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from geodata.errors import GeodataError
+from geodata.file import read_file
 from geodata.ring import Floats, mended
 
 if TYPE_CHECKING:
@@ -23,13 +24,7 @@ def read_rings(path: Path) -> list[Floats]:
 
     Raises :class:`GeodataError`, which names the file, for what is no GeoJSON of polygons.
     """
-    try:
-        with path.open("rb") as stream:
-            octets = stream.read(MAX_OCTETS + 1)
-    except OSError as error:
-        raise GeodataError(f"{path}: cannot be read: {error.strerror or error}", "missing") from error
-    if len(octets) > MAX_OCTETS:
-        raise GeodataError(f"{path}: is larger than {MAX_OCTETS // 2**20} MiB", "corrupt")
+    octets = read_file(path, MAX_OCTETS)
     try:
         rings = [_ring(ring) for polygon in _polygons(json.loads(octets), 0) for ring in polygon]
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 import numpy as np
 
+from geodata.file import read_file
 from geodata.sources.source import GeodataError, Record, country, widest_block
 
 if TYPE_CHECKING:
@@ -113,14 +114,7 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            with path.open("rb") as stream:
-                octets = stream.read(MAX_OCTETS + 1)
-        except OSError as error:
-            raise GeodataError(f"{path}: cannot be read: {error.strerror or error}", "missing") from error
-        if len(octets) > MAX_OCTETS:
-            raise GeodataError(f"{path}: larger than {MAX_OCTETS} octets", "corrupt")
-        header, body = self._header(octets)
+        header, body = self._header(read_file(path, MAX_OCTETS))
         self.version: str | None = header.version
         self.date: str | None = header.date
         self._kind = header.kind

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from geodata.catalog import Snapshot
     from geodata.claim import Claim
 
+_RDAP_SECONDS: Final = 20.0
 _WIDTH_OF_A_PIPE: Final = 200  # a pipe has no width
 _DIRECTORY: Final = click.option(
     "--geodata",
@@ -66,8 +67,9 @@ def status(directory: Path | None, format_: str) -> None:
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @_DIRECTORY
 @_FORMAT
-def lookup(addresses: Sequence[str], directory: Path | None, format_: str) -> None:
-    """What every source says of each ADDRESS; nothing is sent anywhere.
+@click.option("--rdap", is_flag=True, help="Also ask the address's registry, over the Internet.")
+def lookup(addresses: Sequence[str], directory: Path | None, format_: str, *, rdap: bool) -> None:
+    """What every source says of each ADDRESS; nothing is sent anywhere but with --rdap.
 
     Claims, not facts: sources contradict each other, and can be wrong together.
     """
@@ -78,6 +80,9 @@ def lookup(addresses: Sequence[str], directory: Path | None, format_: str) -> No
             found = [(one, snapshot.special(one), snapshot.claims(one)) for one in addresses]
         except GeodataError as error:
             raise click.ClickException(_safe(error)) from error
+    if rdap:
+        said = _registries([address for address, special, _ in found if special is None])
+        found = [(address, special, (*claims, *said.get(address, ()))) for address, special, claims in found]
     if format_ == "json":
         _print_json(
             [{"address": address, "special": special, "claims": claims} for address, special, claims in found]
@@ -93,6 +98,26 @@ def lookup(addresses: Sequence[str], directory: Path | None, format_: str) -> No
         else:
             rows.extend(_row(address, _said(claim)) for claim in claims)
     _print_table(rows)
+
+
+def _registries(addresses: Sequence[str]) -> dict[str, tuple[Claim, ...]]:
+    """The claim of each address's registry, one address after the other; a failure is said and gives none."""
+    import asyncio  # noqa: PLC0415  only for --rdap
+
+    from geodata.catalog import GeodataError  # noqa: PLC0415
+    from geodata.sources.rdap import Rdap  # noqa: PLC0415
+
+    async def ask() -> dict[str, tuple[Claim, ...]]:
+        answers: dict[str, tuple[Claim, ...]] = {}
+        with Rdap() as client:
+            for address in addresses:
+                try:
+                    answers[address] = (await client.lookup(address, deadline_s=_RDAP_SECONDS),)
+                except GeodataError as error:
+                    click.echo(_safe(error), err=True)
+        return answers
+
+    return asyncio.run(ask())
 
 
 def _open(directory: Path | None) -> Snapshot:

@@ -61,6 +61,7 @@ class Files:
     vantages: Path
     policy: Path | None = None
     geodata: Path | None = None
+    territory: Path | None = None
 
 
 def parse_outputs(format_: str, outputs: Sequence[str]) -> list[Output]:
@@ -90,7 +91,7 @@ def load(files: Files, today: date | None = None) -> Inputs:
         snapshot = Snapshot.open(files.geodata)
     if not faults:
         with _collect(faults):
-            territory = Territory.load(register.country)
+            territory = Territory.load(register.country, files.territory)
     if faults:
         raise click.ClickException("\n".join(faults))
     return Inputs(

@@ -19,6 +19,7 @@ def judge(
     vantages: Path,
     policy: Path | None,
     geodata: Path | None,
+    territory: Path | None,
     format_: str,
     outputs: tuple[str, ...],
     fail_on: str | None,
@@ -31,5 +32,5 @@ def judge(
       sarhad judge observations.jsonl --register register.yaml --vantages vantages.yaml
     """
     targets = job.parse_outputs(format_, outputs)
-    inputs = job.load(job.Files(register, vantages, policy, geodata))
+    inputs = job.load(job.Files(register, vantages, policy, geodata, territory))
     return job.finish(job.rejudge(inputs, job.read_observations(file)), targets, inputs.policy.fail, fail_on)

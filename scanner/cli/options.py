@@ -21,6 +21,12 @@ def inputs(command: _F) -> _F:
     """What is scanned or judged, from where, and by which rules."""
     for option in (
         click.option(
+            "--territory",
+            type=_FILE,
+            envvar="SARHAD_TERRITORY",
+            help="GeoJSON of home's land.  [default: as administered, Natural Earth]",
+        ),
+        click.option(
             "--geodata",
             type=click.Path(file_okay=False, path_type=Path),
             envvar="SARHAD_GEODATA",

@@ -21,6 +21,7 @@ def scan(
     vantages: Path,
     policy: Path | None,
     geodata: Path | None,
+    territory: Path | None,
     contact: str,
     rate: float,
     trust: Path | None,
@@ -35,6 +36,6 @@ def scan(
       sarhad scan --register register.yaml --vantages vantages.yaml --output json=run.json
     """
     targets = job.parse_outputs(format_, outputs)
-    inputs = job.load(job.Files(register, vantages, policy, geodata))
+    inputs = job.load(job.Files(register, vantages, policy, geodata, territory))
     run = job.scan(inputs, *job.measuring(contact, rate, trust))
     return job.finish(run, targets, inputs.policy.fail, fail_on)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -43,8 +44,22 @@ def as_user(*command: str, mode: str = "666") -> subprocess.CompletedProcess[str
     """Run a command as an ordinary user; skips where this machine cannot be made to."""
     if shutil.which("setpriv") is None or shutil.which("unshare") is None:
         pytest.skip("setpriv and unshare (util-linux) are not installed")
+    if reason := user_lacks():
+        pytest.skip(f"an ordinary user cannot run this project where it lies: {reason}")
+    return _as_user(command, mode)
+
+
+@functools.cache
+def user_lacks() -> str:
+    """Why an ordinary user cannot import the project or make a namespace, or nothing if he can."""
+    code = "import probes.simnet.kernel as kernel; kernel.unshare(kernel.CLONE_NEWUSER)"
+    done = _as_user((sys.executable, "-c", code), "666")
+    return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
+
+
+def _as_user(command: tuple[str, ...], mode: str) -> subprocess.CompletedProcess[str]:
     script = MACHINE.format(mode=mode)
-    done = subprocess.run(
+    return subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, "sh", *command],
         capture_output=True,
         text=True,
@@ -52,9 +67,6 @@ def as_user(*command: str, mode: str = "666") -> subprocess.CompletedProcess[str
         check=False,
         cwd=ROOT,
     )
-    if "mknod" in done.stderr or "mount:" in done.stderr or "Permission denied" in done.stderr:
-        pytest.skip(f"no such machine can be made here: {done.stderr.strip()}")
-    return done
 
 
 @needs_root

@@ -52,8 +52,11 @@ def as_user(*command: str, mode: str = "666") -> subprocess.CompletedProcess[str
 @functools.cache
 def user_lacks() -> str:
     """Why an ordinary user cannot import the project or make a namespace, or nothing if he can."""
-    code = "import probes.simnet.kernel as kernel; kernel.unshare(kernel.CLONE_NEWUSER)"
-    done = _as_user((sys.executable, "-c", code), "666")
+    code = (
+        "import sys, probes.simnet.kernel as kernel\n"
+        "open(sys.argv[1]).close(); kernel.unshare(kernel.CLONE_NEWUSER)"
+    )
+    done = _as_user((sys.executable, "-c", code, str(WORLD)), "666")
     return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
 
 

@@ -19,7 +19,7 @@ FROM python:3.11-slim-bookworm
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libcap2-bin \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --create-home --home-dir /var/lib/sarhad sarhad
+ && useradd --uid 10001 --create-home --home-dir /var/lib/sarhad --shell /usr/sbin/nologin sarhad
 COPY --from=build /opt/sarhad /opt/sarhad
 # A capability that is only added to the container does not reach a process of an ordinary user; on the
 # file it does. `venv --copies` made this interpreter sarhad's own, so nothing else gains it.

@@ -8,18 +8,16 @@ controls that each cite their clause of the Pakistan Cloud First Policy.
 from __future__ import annotations
 
 import ipaddress
-from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import msgspec
 from pydantic import Field, model_validator
 
-from probes.document import Document, Model
+from probes.document import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
-    from pathlib import Path
 
     from scanner.register import Endpoint, Register
     from scanner.verdict import EndpointVerdict
@@ -153,14 +151,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     data_class: str
     reason: str
     waiver: str | None = None
-
-
-def load_policy(path: Path | None = None) -> Policy:
-    """The policy in a file, or the one that is shipped; a ``DocumentError`` lists all that is wrong."""
-    if path is None:
-        shipped = files("scanner").joinpath("data", "policy.yaml")
-        return Document.parse(shipped.read_bytes(), "policy.yaml").validate(Policy)
-    return Document.read(path).validate(Policy)
 
 
 def json_schema() -> dict[str, Any]:

@@ -28,8 +28,9 @@ from probes.vantages.vantage import VantageError, load_vantages
 from scanner import metrics
 from scanner.cli import exits
 from scanner.judge import Inputs, compose, special_name
-from scanner.policy import SEVERITIES, load_policy
+from scanner.policy import SEVERITIES
 from scanner.register import load_register
+from scanner.rulebook import load_policy
 from scanner.run import FileUsed, encode, encode_observations
 from scanner.scan import Scan
 

@@ -22,9 +22,9 @@ from scanner.policy import (
     Thresholds,
     json_schema,
     judge,
-    load_policy,
 )
 from scanner.register import Register, parse_register
+from scanner.rulebook import load_policy
 from scanner.verdict import ASSURANCES, LOCATIONS, AddressVerdict, Assurance, EndpointVerdict, Location
 
 if TYPE_CHECKING:

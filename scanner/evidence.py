@@ -77,6 +77,7 @@ class AddressEvidence:
     excesses: tuple[Excess, ...]
     claims: tuple[Claim, ...]
     asked: int  # how many transport probes were sent that an answer was possible for
+    probed: bool  # whether any probe was made at all, also one that this vantage could not make
     upstream: PlacedHop | None = None  # the last placed hop before it on the way from home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
 
@@ -101,6 +102,7 @@ class _Gathered:
     tls_tries: dict[str, int] = field(default_factory=dict)
     first_bytes: dict[str, tuple[float, int, str]] = field(default_factory=dict)
     asked: int = 0
+    probed: bool = False
 
     def rtt(self, vantage: str, rtts_ms: Iterable[float | None], evidence: str) -> None:
         _keep(self.rtts, vantage, rtts_ms, evidence)
@@ -150,6 +152,7 @@ def gather(
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
             asked=one.asked,
+            probed=one.probed,
             upstream=upstreams.get(address),
             names=tuple(sorted(names[address])),
         )
@@ -158,6 +161,7 @@ def gather(
 
 
 def _take(one: _Gathered, observation: Observation) -> None:
+    one.probed |= observation.error != "cancelled"
     if isinstance(observation, PingObservation | TcpObservation):
         # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer.
         one.asked += observation.error not in {"unsupported", "cancelled"}

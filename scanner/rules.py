@@ -231,6 +231,18 @@ def _territory_reason(
     )
 
 
+def _unmeasured(case: Case) -> AddressVerdict | None:
+    """No probe was made (an interrupted scan, an incomplete record): claims alone place nothing."""
+    if case.evidence.probed:
+        return None
+    return case.verdict(
+        "unmeasured",
+        "undetermined",
+        None,
+        f"{case.evidence.address} was not measured, and what sources claim of it was not put to the test.",
+    )
+
+
 def _unreachable(case: Case) -> AddressVerdict | None:
     """Nothing answered, although it was asked: there is nothing to place."""
     if case.evidence.transport or not case.evidence.asked:
@@ -321,6 +333,7 @@ RULES: tuple[Callable[[Case], AddressVerdict | None], ...] = (
     _anycast,
     _relay,
     _territory,
+    _unmeasured,
     _unreachable,
     _claims,
 )

@@ -260,6 +260,14 @@ class TestClaims:
         assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
 
 
+class TestUnmeasured:
+    """Claims that nothing was measured against place nothing."""
+
+    def test_an_address_that_was_not_probed_is_undetermined(self) -> None:
+        verdict = judge([], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unmeasured")
+
+
 class TestUnreachable:
     """What does not answer is neither at home nor abroad."""
 

@@ -10,6 +10,7 @@ from probes.engine.engine import Engine
 from probes.vantages.local import LocalVantage
 
 if TYPE_CHECKING:
+    from probes.engine.capture import Capture
     from probes.engine.pacing import Pace
     from probes.target import Target
     from probes.vantages.vantage import Vantage
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
 class Session:
     """Async context manager around one local vantage: ``async with Session(vantage, pace) as session``.
 
-    ``pace`` is the process's, shared by all sessions; ``contact`` goes into the packets' payload. Entering
+    ``pace`` is the process's, shared by all sessions; ``contact`` goes into the packets' payload; ``capture``
+    keeps the engine's packets, and stays its maker's to close. Entering
     raises ``VantageError`` where the vantage cannot be used at all; a missing privilege that only some
     probes need becomes their error instead.
     """
 
-    def __init__(self, vantage: Vantage, pace: Pace, contact: str = "") -> None:
+    def __init__(
+        self, vantage: Vantage, pace: Pace, contact: str = "", capture: Capture | None = None
+    ) -> None:
         self.vantage = LocalVantage(vantage)
         self.pace = pace
-        self.engine = Engine(self.vantage, pace, contact)
+        self.engine = Engine(self.vantage, pace, contact, capture)
         self._ids: Counter[str] = Counter()
         self._stack = contextlib.AsyncExitStack()
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+from probes.engine.capture import Capture
 from probes.engine.pacing import Pace
 from probes.observation import DnsObservation, TcpObservation
 from probes.session import Session
@@ -22,6 +23,7 @@ from probes.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from probes.engine.pacing import Rates
     from probes.observation import Observation
@@ -70,7 +72,9 @@ class Scan:
         settings: Settings,
         rates: Rates,
         progress: Progress,
+        pcap: Path | None = None,
     ) -> None:
+        self._pcap = pcap
         self.measured = Measured()
         self._endpoints = endpoints
         self._vantages = vantages
@@ -81,9 +85,9 @@ class Scan:
         self._done = 0
 
     async def run(self) -> Measured:
-        """Measure everything; raises ``VantageError`` where a vantage cannot be used at all."""
-        sessions = [Session(vantage, self._pace) for vantage in self._vantages]
+        """Measure everything; ``VantageError`` for a vantage of no use, OSError for ``pcap``."""
         async with contextlib.AsyncExitStack() as stack:
+            sessions = [self._session(vantage, stack) for vantage in self._vantages]
             for session in sessions:
                 await stack.enter_async_context(session)
             named = [_target(endpoint) for endpoint in self._endpoints if endpoint.host is not None]
@@ -93,6 +97,12 @@ class Scan:
             await self._measure_calmly(sessions, jobs)
         self.measured.complete = True
         return self.measured
+
+    def _session(self, vantage: Vantage, stack: contextlib.AsyncExitStack) -> Session:
+        capture = None
+        if self._pcap is not None:
+            capture = stack.enter_context(Capture(self._pcap / f"{vantage.id}.pcap"))
+        return Session(vantage, self._pace, self._settings.contact, capture)
 
     async def _resolve(self, sessions: Sequence[Session], targets: Sequence[Target]) -> None:
         total = len(sessions) * len(targets)

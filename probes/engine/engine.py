@@ -14,11 +14,13 @@ import errno
 import heapq
 import ipaddress
 import itertools
+import logging
 import secrets
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from probes.engine import flow as flows
+from probes.engine.capture import explain
 from probes.engine.flow import Flow, Method
 from probes.engine.link import Link
 from probes.engine.path import WINDOW, Path
@@ -29,11 +31,13 @@ from probes.failure import MeasureError, error_code
 if TYPE_CHECKING:
     import socket
 
+    from probes.engine.capture import Capture
     from probes.engine.pacing import Pace
     from probes.engine.run import Heard
     from probes.observation import PingResult, TraceResult
     from probes.vantages.local import LocalVantage
 
+_LOG: Final = logging.getLogger("sarhad.engine")
 _TURN: Final = 64  # packets between two turns of the event loop
 _BATCHES: Final = 16  # that are read before sending again
 _FEW: Final = 16  # with so few runs the pace is no bottleneck, and a window costs nobody anything
@@ -49,7 +53,10 @@ class Engine:
     Sockets are opened when they are first needed, so a machine without IPv6 can measure IPv4.
     """
 
-    def __init__(self, vantage: LocalVantage, pace: Pace, contact: str = "") -> None:
+    def __init__(
+        self, vantage: LocalVantage, pace: Pace, contact: str = "", capture: Capture | None = None
+    ) -> None:
+        self._capture = capture
         self._vantage = vantage
         self._pace = pace
         self._bucket = pace.vantage()
@@ -69,6 +76,10 @@ class Engine:
         """Packets that the kernel threw away because the engine did not read them in time."""
         return sum(link.dropped for link in self._links.values())
 
+    def oddities(self) -> list[str]:
+        """What scapy makes of the last packets that no probe explains; slow, for people who wonder."""
+        return [explain(octets, version) for version, link in self._links.items() for octets in link.odd]
+
     async def __aenter__(self) -> Self:
         # scapy takes a while to import; no measurement of another vantage should wait for it.
         await asyncio.to_thread(flows.template, 4, "icmp")
@@ -81,6 +92,9 @@ class Engine:
             self._registry.remove(run)
         if self._handle is not None:
             self._handle.cancel()
+        if _LOG.isEnabledFor(logging.DEBUG):
+            for odd in self.oddities():
+                _LOG.debug("%s: no probe of ours explains %s", self._vantage.id, odd)
         for link in self._links.values():
             link.close()
         self._links.clear()
@@ -140,7 +154,14 @@ class Engine:
         try:
             link = self._links.get(destination.version)
             if link is None:
-                link = Link(self._vantage, destination.version, self._registry, self._deliver, self._pump)
+                link = Link(
+                    self._vantage,
+                    destination.version,
+                    self._registry,
+                    self._deliver,
+                    self._pump,
+                    self._capture,
+                )
                 self._links[destination.version] = link
             source = ipaddress.ip_address(link.source(str(destination)).partition("%")[0])
             local, held = link.prepare(method, trace=trace)

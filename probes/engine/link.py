@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 from probes.engine import packets, sockets
+from probes.engine.capture import whole_ipv6
 from probes.vantages.vantage import PrivilegeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from probes.engine.capture import Capture
     from probes.engine.flow import Method
     from probes.engine.registry import Registry
     from probes.engine.run import Heard, Run
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
     from probes.vantages.local import LocalVantage
 
     Match = Callable[[bytes, str, float], tuple[Run, Heard] | None]
+
+
+MAX_ODD: Final = 64
+_MAX_HERE: Final = 4096
+# The raw IPv6 sockets, which give packets without their header. (Datagram sockets give no ports either.)
+_PROTOCOLS: Final = {"icmp": socket.IPPROTO_ICMPV6, "tcp": socket.IPPROTO_TCP}
 
 
 class Link:
@@ -35,7 +44,11 @@ class Link:
         registry: Registry,
         deliver: Callable[[list[tuple[Run, Heard]], int], None],
         readable: Callable[[], None],
+        capture: Capture | None,
     ) -> None:
+        self._capture = capture
+        self._here: dict[str, str] = {}
+        self.odd: deque[bytes] = deque(maxlen=MAX_ODD)  # the last packets that answered nothing
         self._vantage = vantage
         self._version = version
         self._family = socket.AF_INET if version == 4 else socket.AF_INET6
@@ -90,6 +103,8 @@ class Link:
             # The kernel writes the IP header, the identifier and the checksum itself.
             header = 20 if self._version == 4 else 40
             self._receivers["datagram"].socket.sendto(packet[header:], (address, 0))
+        if self._capture is not None:
+            self._capture.write(packet)
 
     def close(self) -> None:
         loop = asyncio.get_running_loop()
@@ -116,12 +131,34 @@ class Link:
         more = False
         for name, receiver in self._receivers.items():
             match = self._matches[name]
-            found = [match(octets, source.partition("%")[0], at) for octets, source, at in receiver.drain()]
+            came = list(receiver.drain())
+            found = [match(octets, source.partition("%")[0], at) for octets, source, at in came]
             if found:
                 known = [each for each in found if each is not None]
                 self._deliver(known, len(found) - len(known))
+                if len(known) < len(found):
+                    self.odd += [
+                        octets for (octets, *_), each in zip(came, found, strict=True) if each is None
+                    ]
+                if self._capture is not None:
+                    self._keep(name, [one for one, each in zip(came, found, strict=True) if each is not None])
                 more = more or len(found) >= sockets.BATCH
         return more
+
+    def _keep(self, name: str, came: Iterable[tuple[bytes, str, float]]) -> None:
+        """Capture what answered us, as whole packets."""
+        assert self._capture is not None
+        for octets, source, at in came:
+            if self._version == 4 and name in {"icmp", "tcp"}:
+                self._capture.write(octets, at)
+            elif self._version == 6 and name in _PROTOCOLS:
+                there = source.partition("%")[0]
+                if there not in self._here:
+                    if len(self._here) >= _MAX_HERE:
+                        self._here.clear()
+                    self._here[there] = self.source(there).partition("%")[0]
+                whole = whole_ipv6(octets, _PROTOCOLS[name], there, self._here[there])
+                self._capture.write(whole, at)
 
     def _receive(self, name: str, receiver: Receiver, match: Match) -> None:
         self._receivers[name] = receiver

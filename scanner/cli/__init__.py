@@ -73,6 +73,11 @@ def main() -> None:
     # numpy's linear algebra would start threads when imported; it has nothing here that is worth them, and
     # a process with threads cannot enter a user namespace (unshare(2)).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if os.environ.get("SARHAD_DEBUG"):
+        import logging  # noqa: PLC0415  seldom needed
+
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+        logging.getLogger("sarhad").setLevel(logging.DEBUG)
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Exit as error:

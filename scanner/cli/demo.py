@@ -22,8 +22,15 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="World file to simulate.  [default: the shipped Pakistan]",
 )
+@click.option(
+    "--pcap",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory for a pcap file of each vantage.",
+)
 @options.outputs
-def demo(world: Path | None, format_: str, outputs: tuple[str, ...], fail_on: str | None) -> int:
+def demo(
+    world: Path | None, pcap: Path | None, format_: str, outputs: tuple[str, ...], fail_on: str | None
+) -> int:
     """Run the main job on an embedded simulated Internet of real packets.
 
     Everything happens in network namespaces of its own: no packet leaves this machine. The shipped world is
@@ -35,7 +42,7 @@ def demo(world: Path | None, format_: str, outputs: tuple[str, ...], fail_on: st
     targets = job.parse_outputs(format_, outputs)
 
     def scan(net: Simnet) -> int:
-        return _scan(net, targets, fail_on)
+        return _scan(net, targets, fail_on, pcap)
 
     if world is not None:
         return worlds.inside(world, scan)
@@ -43,7 +50,7 @@ def demo(world: Path | None, format_: str, outputs: tuple[str, ...], fail_on: st
         return worlds.inside(shipped, scan)
 
 
-def _scan(net: Simnet, targets: list[job.Output], fail_on: str | None) -> int:
+def _scan(net: Simnet, targets: list[job.Output], fail_on: str | None, pcap: Path | None) -> int:
     from scanner.truth import compare  # noqa: PLC0415  --help does not need it
 
     directory = net.directory
@@ -53,7 +60,7 @@ def _scan(net: Simnet, targets: list[job.Output], fail_on: str | None) -> int:
         job.Files(directory / "register.yaml", directory / "vantages.yaml", geodata=directory / "geodata"),
         today=date.fromisoformat(net.world.date),
     )
-    run = job.scan(inputs, *job.measuring("", 2000, directory / "ca.pem"))
+    run = job.scan(inputs, *job.measuring("", 2000, directory / "ca.pem"), pcap)
     truth = json.loads((directory / "truth.json").read_bytes())
     comparison = compare(run.endpoints, {name: one["location"] for name, one in truth.items()})
     click.echo(str(comparison), err=True)

@@ -126,8 +126,8 @@ def measuring(contact: str, rate: float, trust: Path | None) -> tuple[Settings, 
     return Settings(contact=contact, trust=trust), Rates(process=rate, vantage=rate)
 
 
-def scan(inputs: Inputs, settings: Settings, rates: Rates) -> Run:
-    """Measure and judge; a run that is not complete was interrupted."""
+def scan(inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None) -> Run:
+    """Measure and judge; a run that is not complete was interrupted. ``pcap`` is a directory for packets."""
     started = now()
     with progress_bar() as progress:
         work = Scan(
@@ -137,11 +137,18 @@ def scan(inputs: Inputs, settings: Settings, rates: Rates) -> Run:
             settings,
             rates,
             progress,
+            pcap,
         )
         try:
+            if pcap is not None:
+                pcap.mkdir(mode=0o700, parents=True, exist_ok=True)
             asyncio.run(_until_signal(work))
         except VantageError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if pcap is None or error.filename is None:
+                raise
+            raise click.ClickException(f"--pcap: {error.filename}: {error.strerror}") from error
     return compose(inputs, work.measured.observations, started, complete=work.measured.complete)
 
 

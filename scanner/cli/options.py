@@ -94,6 +94,12 @@ def measuring(command: _F) -> _F:
             help="Packets a second, over all vantages.",
         ),
         click.option(
+            "--pcap",
+            type=click.Path(file_okay=False, path_type=Path),
+            envvar="SARHAD_PCAP",
+            help="Directory for a pcap file of each vantage: every probe and every answer to one.",
+        ),
+        click.option(
             "--trust",
             type=_FILE,
             envvar="SARHAD_TRUST",

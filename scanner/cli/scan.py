@@ -25,6 +25,7 @@ def scan(
     contact: str,
     rate: float,
     trust: Path | None,
+    pcap: Path | None,
     format_: str,
     outputs: tuple[str, ...],
     fail_on: str | None,
@@ -37,5 +38,5 @@ def scan(
     """
     targets = job.parse_outputs(format_, outputs)
     inputs = job.load(job.Files(register, vantages, policy, geodata, territory))
-    run = job.scan(inputs, *job.measuring(contact, rate, trust))
+    run = job.scan(inputs, *job.measuring(contact, rate, trust), pcap)
     return job.finish(run, targets, inputs.policy.fail, fail_on)

@@ -110,11 +110,16 @@ class TestTrace:
     async def test_busy_event_loop_neither_loses_nor_lengthens(self, session: Session, chain: Chain) -> None:
         """What came while this process was busy counts, with the time at which the kernel received it."""
         loop = asyncio.get_running_loop()
-        for delay_s in (0.0, 0.001, 0.002):
-            loop.call_later(delay_s, time.sleep, 0.3)
-        result = await session.engine.trace(chain.host4, wait_s=0.1, attempts=1)
-        assert [hop.replies[0].address for hop in result.hops] == list(chain.hops4)
-        assert all((hop.replies[0].rtt_ms or 0) < 250 for hop in result.hops)
+        slowest: list[float] = []
+        for _ in range(5):  # the machine too may be busy, once
+            for delay_s in (0.0, 0.001, 0.002):
+                loop.call_later(delay_s, time.sleep, 0.3)
+            result = await session.engine.trace(chain.host4, wait_s=0.1, attempts=1)
+            found = [[reply.address for reply in hop.replies] for hop in result.hops]
+            slowest.append(max(reply.rtt_ms or 0 for hop in result.hops for reply in hop.replies))
+            if found == [[address] for address in chain.hops4] and slowest[-1] < 250:
+                return
+        pytest.fail(f"lost or lengthened: {slowest}")
 
     async def test_dead_host_shows_the_path_to_it(self, session: Session, chain: Chain) -> None:
         chain.ip(chain.host, "route", "add", "blackhole", "10.9.71.1/32")

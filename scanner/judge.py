@@ -162,7 +162,12 @@ def compose(
         ),
         files=inputs.files,
         policy=inputs.policy.model_dump(mode="json"),
-        notices=(*(str(notice) for notice in inputs.register.notices), *_stale(inputs), *_strange(judgement)),
+        notices=(
+            *(str(notice) for notice in inputs.register.notices),
+            *_blind(inputs),
+            *_stale(inputs),
+            *_strange(judgement),
+        ),
         endpoints=judgement.endpoints,
         observations=tuple(observations),
         claims=judgement.claims,
@@ -173,6 +178,18 @@ def compose(
 def _strange(judgement: Judgement) -> Iterator[str]:
     if judgement.strange:
         yield f"{judgement.strange} observations are of endpoints that the register does not have"
+
+
+def _blind(inputs: Inputs) -> Iterator[str]:
+    """What the places of the vantages keep a run from seeing."""
+    at_home = [inputs.territory.contains(one.latitude, one.longitude) for one in inputs.vantages]
+    if all(at_home):
+        yield (
+            "no vantage is abroad: an address that is at several places at once, and a name that is answered"
+            " differently abroad, cannot be noticed"
+        )
+    if not any(at_home):
+        yield "no vantage is at home: claims of home cannot be supported, and no path from home is seen"
 
 
 def _stale(inputs: Inputs) -> Iterator[str]:

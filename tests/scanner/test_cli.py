@@ -211,3 +211,15 @@ class TestRegisterCheck:
         done = sarhad("register", "check", path)
         assert done.returncode == 0
         assert "notice: " in done.stderr
+
+
+class TestNotices:
+    """A run says what its vantages keep it from seeing."""
+
+    def test_without_a_vantage_abroad(self, tmp_path: Path, register: Path, vantages: Path) -> None:
+        file = tmp_path / "observations.jsonl"
+        file.write_text("")
+        done = sarhad(
+            "judge", file, "--register", register, "--vantages", vantages, "--format=json", "--fail-on=never"
+        )
+        assert any("no vantage is abroad" in one for one in json.loads(done.stdout)["notices"])

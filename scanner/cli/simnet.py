@@ -17,7 +17,7 @@ def simnet(world: Path, command: tuple[str, ...]) -> int:
     Inside, the directory $SARHAD_WORLD holds the world's register.yaml, vantages.yaml,
     ca.pem, truth.json and a geodata snapshot in geodata/, and each vantage is a network
     namespace:
-      sarhad simnet world.yaml -- ip netns exec sim-khi traceroute -n 198.18.96.10
+      sarhad simnet world.yaml -- ip netns exec sim-khi traceroute -n 198.18.17.10
     """
     from probes.simnet.session import execute  # noqa: PLC0415  --help does not need them
     from scanner.cli import world as worlds  # noqa: PLC0415

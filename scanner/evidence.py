@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from geodata.territory import Disk
 from probes.observation import (
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from scanner.path import PlacedHop
     from scanner.policy import Thresholds
 
+# Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
+LEAST_RTT_MS: Final = 0.005
 Basis = Literal["transport", "key"]
 
 
@@ -110,7 +112,7 @@ class _Gathered:
 
 def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> None:
     for time_ms in times_ms:
-        if time_ms is None or time_ms <= 0:
+        if time_ms is None or time_ms < LEAST_RTT_MS:
             continue
         known = minima.get(vantage)
         # Equal times are decided by the id, so that the order of observations never matters.

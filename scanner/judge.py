@@ -64,6 +64,7 @@ class Judgement:
     claims: dict[str, tuple[Claim, ...]]
     special: dict[str, str]
     strange: int  # observations of endpoints that the register does not have
+    ghosts: tuple[str, ...]  # vantages that observed and are not in the file
 
 
 def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
@@ -113,6 +114,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         claims=claims,
         special=special,
         strange=index.strange,
+        ghosts=tuple(sorted({one.vantage for one in observations} - set(vantages))),
     )
 
 
@@ -178,6 +180,11 @@ def compose(
 def _strange(judgement: Judgement) -> Iterator[str]:
     if judgement.strange:
         yield f"{judgement.strange} observations are of endpoints that the register does not have"
+    if judgement.ghosts:
+        yield (
+            f"what {', '.join(judgement.ghosts[:5])} observed was left out:"
+            f" {len(judgement.ghosts)} vantages are not in the file of vantages"
+        )
 
 
 def _blind(inputs: Inputs) -> Iterator[str]:

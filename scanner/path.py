@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from geodata.territory import Disk
 from probes.observation import TraceObservation
+from scanner.evidence import LEAST_RTT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,7 @@ def hop_minima(observations: Iterable[Observation]) -> dict[str, dict[str, float
         for hop in observation.result.hops:
             for reply in hop.replies:
                 least = minima[reply.address]
-                if reply.rtt_ms is not None and reply.rtt_ms > 0:
+                if reply.rtt_ms is not None and reply.rtt_ms >= LEAST_RTT_MS:
                     known = least.get(observation.vantage, reply.rtt_ms)
                     least[observation.vantage] = min(known, reply.rtt_ms)
     return dict(minima)

@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-import msgspec
 
 from geodata.catalog import GeodataError, Snapshot
 from geodata.territory import Territory
 from probes.document import DocumentError
 from probes.engine.pacing import Rates
-from probes.observation import Observation, now
+from probes.observation import now
 from probes.target import Settings
 from probes.vantages.vantage import VantageError, load_vantages
 from scanner import metrics
 from scanner.cli import exits
 from scanner.judge import Inputs, compose, special_name
 from scanner.policy import SEVERITIES
+from scanner.record import RecordError, read_observations
 from scanner.register import load_register
+from scanner.report.text import printable
 from scanner.rulebook import load_policy
 from scanner.run import FileUsed, encode, encode_observations
 from scanner.scan import Scan
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+    from probes.observation import Observation
     from scanner.policy import Fail
     from scanner.run import Run
     from scanner.scan import Progress
@@ -158,29 +160,12 @@ def rejudge(inputs: Inputs, observations: Sequence[Observation]) -> Run:
     return compose(inputs, observations, times[0], finished=times[-1], complete=True)
 
 
-def read_observations(path: Path) -> list[Observation]:
-    """The records of a JSON Lines file; a wrong line is named by number and what is wrong with it."""
-    decoder = msgspec.json.Decoder(Observation)
-    observations: list[Observation] = []
-    seen: dict[str, int] = {}
+def read_records(path: Path) -> list[Observation]:
+    """The observation records of a file; what is wrong with one becomes a message."""
     try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                try:
-                    one = decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    raise click.ClickException(f"{path}:{number}: {error}") from error
-                if one.id in seen:
-                    raise click.ClickException(
-                        f"{path}:{number}: id: {one.id!r} stands twice; first on line {seen[one.id]}"
-                    )
-                seen[one.id] = number
-                observations.append(one)
-    except OSError as error:
-        raise click.ClickException(f"{path}: cannot be read: {error.strerror}") from error
-    return observations
+        return read_observations(path)
+    except RecordError as error:
+        raise click.ClickException(printable(str(error))) from error
 
 
 async def _until_signal(work: Scan) -> None:

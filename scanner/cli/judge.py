@@ -33,4 +33,4 @@ def judge(
     """
     targets = job.parse_outputs(format_, outputs)
     inputs = job.load(job.Files(register, vantages, policy, geodata, territory))
-    return job.finish(job.rejudge(inputs, job.read_observations(file)), targets, inputs.policy.fail, fail_on)
+    return job.finish(job.rejudge(inputs, job.read_records(file)), targets, inputs.policy.fail, fail_on)

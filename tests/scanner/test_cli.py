@@ -164,6 +164,46 @@ class TestJudge:
         assert words in done.stderr
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.parametrize(
+        ("more", "words"),
+        [
+            ({"address": "zzz"}, "address: 'zzz' is not an IP address"),
+            ({"address": "fe80::1%eth0"}, "is not an IP address"),
+            ({"time": "yesterday\x1b[2J"}, "is not a time as in RFC 3339"),
+            ({"time": "2026-01-01T00:00:00"}, "does not say its zone"),
+            ({"kind": "dns", "result": {"question": "x", "addresses": [""]}}, "result.addresses: ''"),
+            (
+                {
+                    "kind": "trace",
+                    "result": {
+                        "method": "icmp",
+                        "reached": False,
+                        "hops": [{"ttl": 1, "replies": [{"address": "999.1.1.1"}]}],
+                    },
+                },
+                "result.hops: address: '999.1.1.1'",
+            ),
+            (
+                {"kind": "trace", "result": {"method": "icmp", "reached": False, "hops": [{"ttl": 0}]}},
+                "ttl: 0 is not 1 to 255",
+            ),
+        ],
+    )
+    def test_what_no_probe_would_write_is_refused(
+        self, tmp_path: Path, register: Path, vantages: Path, more: dict[str, object], words: str
+    ) -> None:
+        done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5, **more)))
+        assert done.returncode == 2, done.stderr
+        assert "observations.jsonl:1: " in done.stderr
+        assert words in done.stderr
+        assert "\x1b" not in done.stderr
+
+    def test_a_vantage_that_nobody_knows_is_noticed(
+        self, tmp_path: Path, register: Path, vantages: Path
+    ) -> None:
+        done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5, vantage="ghost")))
+        assert any("ghost" in one for one in json.loads(done.stdout)["notices"])
+
     def test_an_id_that_stands_twice_is_named(self, tmp_path: Path, register: Path, vantages: Path) -> None:
         line = json.dumps(self._record(0.5))
         done = self._judge(tmp_path, register, vantages, line, line)

@@ -153,7 +153,7 @@ class TestTerritory:
         assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).assurance is None
 
     def test_a_zero_or_negative_rtt_is_no_measurement(self) -> None:
-        assert judge([ping("khi", 0.0, -1.0)]).location == "unreachable"
+        assert judge([ping("khi", 0.0, -1.0, 1e-9)]).location == "unreachable"
 
 
 class TestBogon:

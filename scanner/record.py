@@ -1,0 +1,96 @@
+"""Recorded observations: JSON Lines of ``sarhad.observation/1``, read with distrust.
+
+A record may come from another program, another year or somebody who means harm; what could not have been
+measured is refused by line and field, and never reaches a rule.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from probes.observation import DnsObservation, Observation, TraceObservation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_LINE: Final = 16 * 2**20  # octets
+
+
+class RecordError(Exception):
+    """A file of records cannot be used; the message names file, line, field and what is wrong."""
+
+
+def read_observations(path: Path) -> list[Observation]:
+    """The records of a file, in its order; raises :class:`RecordError`."""
+    decoder = msgspec.json.Decoder(Observation)
+    observations: list[Observation] = []
+    seen: dict[str, int] = {}
+    try:
+        with path.open("rb") as stream:
+            number = 0
+            while line := stream.readline(MAX_LINE + 1):
+                number += 1
+                if len(line) > MAX_LINE:
+                    raise RecordError(f"{path}:{number}: is longer than {MAX_LINE} octets")
+                if not line.strip():
+                    continue
+                try:
+                    one = decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                    raise RecordError(f"{path}:{number}: {error}") from error
+                for fault in _faults(one):
+                    raise RecordError(f"{path}:{number}: {fault}")
+                if one.id in seen:
+                    raise RecordError(
+                        f"{path}:{number}: id: {one.id!r} stands twice; first on line {seen[one.id]}"
+                    )
+                seen[one.id] = number
+                observations.append(one)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    return observations
+
+
+def _faults(one: Observation) -> Iterator[str]:
+    """What no probe would have written."""
+    try:
+        zone = datetime.fromisoformat(one.time).tzinfo
+    except ValueError:
+        yield f"time: {one.time[:40]!r} is not a time as in RFC 3339"
+    else:
+        if zone is None:
+            yield f"time: {one.time!r} does not say its zone; end it with Z for UTC"
+    for field, address in _addresses(one):
+        if not _is_address(address):
+            yield f"{field}: {address[:60]!r} is not an IP address"
+    if isinstance(one, TraceObservation) and one.result is not None:
+        for hop in one.result.hops:
+            if not 0 < hop.ttl < 256:
+                yield f"result.hops: ttl: {hop.ttl} is not 1 to 255"
+
+
+def _addresses(one: Observation) -> Iterator[tuple[str, str]]:
+    """Every address in a record, with its field."""
+    if one.address is not None:
+        yield "address", one.address
+    if isinstance(one, DnsObservation) and one.result is not None:
+        for address in one.result.addresses:
+            yield "result.addresses", address
+    if isinstance(one, TraceObservation) and one.result is not None:
+        for hop in one.result.hops:
+            for reply in hop.replies:
+                yield "result.hops: address", reply.address
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an address without a zone, as packets carry it."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text

@@ -152,6 +152,18 @@ def echo_reply(packet: bytes, found: Layers, ttl: int) -> bytes | None:
     return _datagram6(packet[24:40], packet[8:24], b"\x81\0\0\0" + body[4:], ttl)
 
 
+def reset(packet: bytes, found: Layers, ttl: int) -> bytes | None:
+    """The refusal of a SYN, from the port that was asked (RFC 9293 section 3.5.2); None if it is none."""
+    body = packet[found.offset :]
+    if found.protocol != TCP or not found.offset or len(body) < 20 or body[13] & 0x17 != 0x02:
+        return None
+    acknowledged = (int.from_bytes(body[4:8], "big") + 1) & 0xFFFFFFFF
+    segment = body[2:4] + body[:2] + struct.pack("!IIBBHHH", 0, acknowledged, 5 << 4, 0x14, 0, 0, 0)
+    if packet[0] >> 4 == 4:
+        return _datagram4(packet[16:20], packet[12:16], segment, ttl, TCP)
+    return _datagram6(packet[24:40], packet[8:24], segment, ttl, TCP)
+
+
 def expired(packet: bytes) -> bytes:
     """The packet as the router sees it in whose hands its TTL ends: with a TTL of 1."""
     if packet[0] >> 4 == 6:
@@ -159,16 +171,21 @@ def expired(packet: bytes) -> bytes:
     return packet if packet[8] <= 1 else bytes(aged(packet, packet[8] - 1))
 
 
-def _datagram4(source: bytes, destination: bytes, message: bytes, ttl: int) -> bytes:
-    message = message[:2] + checksum(message).to_bytes(2, "big") + message[4:]
+def _datagram4(source: bytes, destination: bytes, message: bytes, ttl: int, protocol: int = ICMP) -> bytes:
+    pseudo = b"" if protocol == ICMP else source + destination + struct.pack("!HH", protocol, len(message))
+    message = _checked(pseudo, message, protocol)
     # Precedence 6, internetwork control, as routers give it to ICMP errors (RFC 1812 section 4.3.2.5).
-    header = (
-        struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + len(message), 0, 0, ttl, ICMP, 0) + source + destination
-    )
+    header = struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + len(message), 0, 0, ttl, protocol, 0)
+    header += source + destination
     return header[:10] + checksum(header).to_bytes(2, "big") + header[12:] + message
 
 
-def _datagram6(source: bytes, destination: bytes, message: bytes, ttl: int) -> bytes:
-    pseudo = source + destination + struct.pack("!II", len(message), ICMPV6)
-    message = message[:2] + checksum(pseudo + message).to_bytes(2, "big") + message[4:]
-    return struct.pack("!IHBB", 0x60000000, len(message), ICMPV6, ttl) + source + destination + message
+def _datagram6(source: bytes, destination: bytes, message: bytes, ttl: int, protocol: int = ICMPV6) -> bytes:
+    message = _checked(source + destination + struct.pack("!II", len(message), protocol), message, protocol)
+    header = struct.pack("!IHBB", 0x60000000, len(message), protocol, ttl)
+    return header + source + destination + message
+
+
+def _checked(pseudo: bytes, message: bytes, protocol: int) -> bytes:
+    at = 16 if protocol == TCP else 2
+    return message[:at] + checksum(pseudo + message).to_bytes(2, "big") + message[at + 2 :]

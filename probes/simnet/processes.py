@@ -28,7 +28,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from probes.simnet import kernel, leftovers, netlink, sandbox
-from probes.simnet.router import Router, forward
+from probes.simnet.forwarding import forward
+from probes.simnet.router import Router
 from probes.simnet.world import Vantage
 
 if TYPE_CHECKING:

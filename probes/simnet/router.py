@@ -1,38 +1,29 @@
 """The router of a simulated Internet: every hop of every path, as arithmetic on packets.
 
-:class:`Router` is the core without I/O: packets and the time go in, a queue of what is due when comes out.
-:func:`forward` is the loop around it over the TUN devices of all sites.
+No I/O: packets and the time go in, a queue of what is due when comes out; the loop is in ``forwarding``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import ipaddress
-import os
 import random
-import select
-import time
 import zlib
 from typing import TYPE_CHECKING
 
 from probes.simnet import packets
-from probes.simnet.topology import Return, Trouble
+from probes.simnet.topology import Hop, Return, Trouble
+from probes.simnet.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from probes.simnet.packets import Layers
-    from probes.simnet.topology import Family, Hop, Path, Topology
+    from probes.simnet.topology import Family, Path, Topology
     from probes.simnet.world import Host
 
-_MTU = 2048  # octets read at once; the devices' MTU is 1500
-_BATCH = 32  # packets read from one device before others have a turn
 _QUEUE = 200_000  # packets on their way at most; what comes then is dropped, as full routers do
-_SESSIONS = 100_000  # flows remembered for hosts behind a filter
-_SPIN_NS = 60_000  # how long before its time a wait ends, the rest is polled: sleeping is not more exact
-_WAKE_NS = 400_000
-_IDLE_SECONDS = 1.0
+_SESSIONS = 2**18  # flows remembered for hosts behind a filter, and destinations worked out
 _MILLISECOND = 1_000_000  # in nanoseconds
 _NOWHERE = 255  # more routers than any TTL
 
@@ -83,6 +74,7 @@ class _Hop:
     """What one hop does with packets that end there."""
 
     __slots__ = ("addresses", "back", "buckets", "delay_ns", "extension", "forth", "mute", "salt", "ttl")
+    # ``mute`` is told for each of the equal routers, as are the buckets.
 
     def __init__(
         self, hop: Hop, forth: _Luck, back: _Luck, way_back: Return, buckets: list[_Bucket | None], salt: int
@@ -92,15 +84,14 @@ class _Hop:
         self.back = back
         self.delay_ns = int((hop.delay_ms + way_back.delay_ms) * _MILLISECOND)
         self.ttl = max(1, 255 - way_back.hops)
-        self.mute = hop.silent or not hop.addresses or way_back.lost or way_back.trouble.filter_icmp
+        mute = hop.silent or way_back.lost or way_back.trouble.filter_icmp
+        self.mute: tuple[bool, ...] = (mute,) * len(hop.addresses) or (True,)
         self.extension = packets.mpls_extension(hop.mpls)
         self.buckets = buckets
         self.salt = salt
 
     def choose(self, flow: bytes) -> int:
         """The equal router that a flow takes: hash threshold (RFC 2992)."""
-        if len(self.addresses) == 1:
-            return 0
         mixed = (zlib.crc32(flow) ^ self.salt) * 0x9E3779B1 & 0xFFFFFFFF  # CRCs alone correlate between hops
         mixed = (mixed ^ mixed >> 15) * 0x85EBCA77 & 0xFFFFFFFF
         return mixed * len(self.addresses) >> 32
@@ -148,6 +139,9 @@ class Router:
         self._random = random.Random(topology.world.seed)  # noqa: S311 a simulation is to be repeatable
         self._plans: list[dict[bytes, _Plan]] = [{} for _ in self.sites]
         self._own = [_addresses(topology, site) for site in self.sites]
+        self._trees = [Tree(spec, topology.world.seed) for spec in topology.world.trees]
+        self._tree_hops: dict[tuple[Tree, int], _Hop] = {}
+        self._luck = {tree: self._tree_luck(tree) for tree in self._trees}
         self._buckets: dict[str, _Bucket] = {}
         self._sessions: dict[tuple[bytes, bytes, int, bytes], None] = {}
         self._guarded = {
@@ -209,23 +203,27 @@ class Router:
             self._answer(hop, packet, found, (3, 0) if version4 else (1, 0), site, now)
         elif found.protocol == packets.UDP:
             self._answer(hop, packet, found, (3, 3) if version4 else (1, 4), site, now)
-        elif (reply := packets.echo_reply(packet, found, hop.ttl)) is not None:
-            self._send(hop, 0, reply, site, now)
+        else:
+            reply = packets.echo_reply(packet, found, hop.ttl) or packets.reset(packet, found, hop.ttl)
+            if reply is not None:
+                self._send(hop, 0, reply, site, now)
 
     def _answer(
         self, hop: _Hop, packet: bytes, found: Layers, kind: tuple[int, int], site: int, now: int
     ) -> None:
         version4 = packet[0] >> 4 == 4
         later_fragment = version4 and int.from_bytes(packet[6:8], "big") & 0x1FFF
-        if hop.mute or later_fragment or packets.is_icmp_error(packet, found):
+        if later_fragment or packets.is_icmp_error(packet, found):
             return
-        choice = hop.choose(packets.flow(packet, found))
+        choice = hop.choose(packets.flow(packet, found)) if len(hop.mute) > 1 else 0
+        if hop.mute[choice]:
+            return
         quoted = packets.expired(packet)
         reply = packets.error(quoted, hop.addresses[choice], kind, hop.ttl, hop.extension)
         self._send(hop, choice, reply, site, now)
 
     def _send(self, hop: _Hop, choice: int, reply: bytes, site: int, now: int) -> None:
-        if hop.mute:
+        if hop.mute[choice]:
             return
         forth, back = hop.forth.draw(), hop.back.draw()
         if forth < 0 or back < 0:
@@ -290,6 +288,10 @@ class Router:
             return plan
         text = str(address)
         family: Family = 4 if address.version == 4 else 6
+        for tree in self._trees:
+            if tree.holds(address):
+                self._in_tree(plan, tree, address)
+                return plan
         nearest = self.topology.nearest(asker, text)
         if nearest is not None and nearest != asker:
             self._towards_site(plan, self.topology.path(asker, nearest, family), text, family)
@@ -332,6 +334,36 @@ class Router:
         if path.black_hole is not None and path.black_hole < position:
             plan.here = None
 
+    def _tree_luck(self, tree: Tree) -> tuple[_Luck, _Luck]:
+        """What befalls probes and answers: all of it the answers."""
+        spec = tree.spec
+        trouble = Trouble(spec.loss, spec.jitter_ms, spec.jitter_share)
+        return _Luck(Trouble(), self._random), _Luck(trouble, self._random)
+
+    def _in_tree(
+        self, plan: _Plan, tree: Tree, target: ipaddress.IPv4Address | ipaddress.IPv6Address
+    ) -> None:
+        """A path in a tree: its routers, which other paths have too, and its target, played by the router."""
+        for ttl, step in enumerate(tree.steps(int(target)), 1):
+            hop = self._tree_hops.get((tree, step))
+            if hop is None:
+                hop = self._tree_hops[tree, step] = self._tree_hop(tree, tree.routers(step), ttl, tree.silent)
+            plan.hops.append(hop)
+        plan.routers = len(plan.hops)
+        plan.here = self._tree_hop(tree, (str(target),), plan.routers + 1, tree.dead)
+
+    def _tree_hop(
+        self, tree: Tree, addresses: tuple[str, ...], ttl: int, mute: Callable[[str], bool]
+    ) -> _Hop:
+        rate = tree.spec.rate_limit if mute == tree.silent else None
+        made = Hop(addresses, None, 2 * ttl * tree.spec.hop_ms)
+        luck, lucky = self._luck[tree]
+        buckets = [self._bucket(address, rate) for address in addresses]
+        salt = zlib.crc32(addresses[0].encode(), self.topology.world.seed & 0xFFFFFFFF)
+        hop = _Hop(made, luck, lucky, Return(0, ttl - 1), buckets, salt)
+        hop.mute = tuple(map(mute, addresses))
+        return hop
+
     def _hop(self, hop: Hop, path: Path | None, position: int, family: Family) -> _Hop:
         way_back = Return(hop.delay_ms, 0) if path is None else self.topology.way_back(path, position, family)
         crossed = path is not None and position > path.troubled_step
@@ -351,41 +383,3 @@ def _addresses(topology: Topology, site: str) -> frozenset[bytes]:
     found = {address for address, vantage in topology.vantages.items() if vantage == site}
     found |= {address for address, farms in topology.hosts.items() if site in farms}
     return frozenset(ipaddress.ip_address(address).packed for address in found)
-
-
-def forward(router: Router, devices: Sequence[int]) -> None:
-    """Carry packets between ``devices`` (TUN descriptors, in the order of the router's sites) for ever."""
-    site_of = {descriptor: index for index, descriptor in enumerate(devices)}
-    waiting = select.epoll()
-    for descriptor in devices:
-        os.set_blocking(descriptor, False)
-        waiting.register(descriptor, select.EPOLLIN)
-    queue, clock, pop = router.queue, time.monotonic_ns, heapq.heappop
-    while True:
-        now = clock()
-        while queue and queue[0][0] <= now:
-            _, _, site, packet = pop(queue)
-            with contextlib.suppress(OSError):  # the device is going down, or its site has no such family
-                os.write(devices[site], packet)
-        events = waiting.poll(0)
-        if not events:
-            _sleep(waiting, queue[0][0] - clock() if queue else None)
-        for descriptor, _ in events:
-            site = site_of[descriptor]
-            for _ in range(_BATCH):
-                try:
-                    packet = os.read(descriptor, _MTU)
-                except OSError:  # nothing more for now
-                    break
-                router.receive(site, packet, clock())
-
-
-def _sleep(waiting: select.epoll, nanoseconds: int | None) -> None:
-    """Until a packet comes or shortly before the time; epoll itself counts milliseconds, select smaller."""
-    if nanoseconds is None:
-        select.select([waiting], [], [], _IDLE_SECONDS)
-    elif nanoseconds > _SPIN_NS:
-        # The kernel may end a long wait late by a thousandth of it, and a processor that slept is slow at
-        # first: wake well before, and wait the rest by a short wait that is exact.
-        early = _WAKE_NS if nanoseconds > 2 * _WAKE_NS else _SPIN_NS
-        select.select([waiting], [], [], min(_IDLE_SECONDS, (nanoseconds - early) / 1e9))

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from probes.simnet import kernel, leftovers, sandbox
+from probes.simnet.loading import load_world
 from probes.simnet.simnet import Simnet
-from probes.simnet.world import load_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

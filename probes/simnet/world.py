@@ -9,15 +9,11 @@ benchmarking or future use, so that no packet of a world could reach anybody eve
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from probes.document import Document, DocumentError, Model
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from probes.document import Model
 
 RESERVED = tuple(
     ipaddress.ip_network(prefix)
@@ -256,6 +252,49 @@ class Route(Model):
     filter_icmp: bool = False  # no ICMP passes, neither probes nor the routers' answers
 
 
+class TreeSpec(Model):
+    """Very many targets behind shared routers (see ``tree``), as seen from every vantage.
+
+    ``targets`` have the first addresses of ``prefix``; routers take theirs from ``routers``. ``hops`` is the
+    least and the most that a path has, its target included; each costs ``hop_ms``, one way. ``silent`` and
+    ``dead`` are shares of the routers' and the targets' addresses. ``loss`` and jitter befall answers of
+    routers and targets alike; ``rate_limit`` is each router's, in replies a second. ``ecmp`` equal routers
+    stand at each step that is not shared.
+    """
+
+    prefix: Prefix
+    targets: Annotated[int, Field(ge=1, le=2**17)]
+    routers: Prefix
+    hops: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = (6, 18)
+    shared: Annotated[int, Field(ge=0)] = 3
+    width: Annotated[int, Field(ge=2, le=16)] = 4
+    ecmp: Annotated[int, Field(ge=1, le=16)] = 1
+    hop_ms: Milliseconds = 1.5
+    silent: Share = 0
+    dead: Share = 0
+    loss: Share = 0
+    jitter_ms: Milliseconds = 0
+    jitter_share: Share = 1
+    rate_limit: Annotated[float, Field(gt=0)] | None = None
+    seed: int = 1
+
+    @model_validator(mode="after")
+    def _room(self) -> TreeSpec:
+        least, most = self.hops
+        if least > most:
+            raise ValueError(f"hops: the least, {least}, is more than the most, {most}")
+        needed = {"prefix": self.targets, "routers": most * self.targets * self.ecmp}
+        networks = {name: ipaddress.ip_network(getattr(self, name)) for name in needed}
+        for name, addresses in needed.items():
+            if networks[name].num_addresses < addresses + 2:
+                raise ValueError(f"{name}: {networks[name]} is too small for {addresses} addresses")
+        if networks["prefix"].version != networks["routers"].version:
+            raise ValueError("prefix and routers are of different IP versions")
+        if networks["prefix"].overlaps(networks["routers"]):
+            raise ValueError(f"prefix and routers overlap: {networks['prefix']}, {networks['routers']}")
+        return self
+
+
 class Truth(Model):
     """The true answer for an endpoint: where it is, and which weaker answers are honest too."""
 
@@ -281,6 +320,7 @@ class World(Model):
     farms: tuple[Farm, ...] = ()
     dns: Dns | None = None
     paths: tuple[Route, ...] = ()
+    trees: tuple[TreeSpec, ...] = ()
     register_: Annotated[dict[str, Any] | None, Field(alias="register")] = None
     truth: dict[str, Truth] = Field(default_factory=dict)
 
@@ -294,97 +334,3 @@ class World(Model):
         """Everything that is a network namespace, by id."""
         sites: tuple[Vantage | Farm, ...] = (*self.vantages, *self.farms)
         return {site.id: site for site in sites}
-
-
-def load_world(path: Path) -> World:
-    """Read a world; a :class:`DocumentError` names file, line, field and what was meant."""
-    document = Document.read(path)
-    world = document.validate(World)
-    faults = [document.fault(part, message) for check in _CHECKS for part, message in check(world)]
-    if faults:
-        raise DocumentError(faults)
-    return world
-
-
-# What one field alone does not show: references that lead nowhere, ids and addresses used twice.
-_Found = Iterator[tuple[tuple[str | int, ...], str]]
-
-
-def _sites(world: World) -> _Found:
-    seen = set(world.places)
-    for part, site in _located_sites(world):
-        if site.id in seen:
-            yield (*part, "id"), f"{site.id!r} is taken by another vantage, farm or place"
-        seen.add(site.id)
-        if site.place not in world.places:
-            yield (*part, "place"), f"no place {site.place!r}"
-        if isinstance(site, Vantage) and site.truly_at is not None and site.truly_at not in world.places:
-            yield (*part, "truly_at"), f"no place {site.truly_at!r}"
-
-
-def _addresses(world: World) -> _Found:
-    """One address at several farms is anycast; anywhere else twice is a mistake."""
-    owners: dict[str, str] = {}
-    for part, site in _located_sites(world):
-        own: set[str] = set()
-        for field, address in _site_addresses(site):
-            other = owners.setdefault(address, site.id)
-            shared = other != site.id and (
-                isinstance(site, Vantage) or isinstance(world.sites[other], Vantage)
-            )
-            if address in own or shared:
-                yield (*part, *field), f"{address} is already at {other!r}"
-            own.add(address)
-
-
-def _says(world: World) -> _Found:
-    databases = {database.id for database in world.databases}
-    for index, network in enumerate(world.networks):
-        says = network.says if isinstance(network.says, dict) else {"all": network.says}
-        for key, value in says.items():
-            if key not in databases | {"all"}:
-                yield ("networks", index, "says", key), f"no database {key!r}"
-            if value is not None and value not in world.places and not (len(value) == 2 and value.isupper()):
-                yield ("networks", index, "says"), f"{value!r} is neither a country nor a place"
-
-
-def _paths(world: World) -> _Found:
-    ends = {"*", *world.places, *world.sites}
-    for index, path in enumerate(world.paths):
-        for field, end in (("start", path.start), ("end", path.end)):
-            if end not in ends:
-                yield ("paths", index, field), f"no vantage, farm or place {end!r}"
-        for position, via in enumerate(path.via):
-            if via not in world.places:
-                yield ("paths", index, "via", position), f"no place {via!r}"
-        for position, hop in enumerate(path.hops or ()):
-            if hop.place is not None and hop.place not in world.places:
-                yield ("paths", index, "hops", position, "place"), f"no place {hop.place!r}"
-
-
-def _askers(world: World) -> _Found:
-    vantages = {vantage.id for vantage in world.vantages}
-    for index, name in enumerate(world.dns.names if world.dns else ()):
-        for position, answer in enumerate(name.answers):
-            if unknown := set(answer.to or ()) - vantages:
-                yield ("dns", "names", index, "answers", position, "to"), f"no vantage {min(unknown)!r}"
-
-
-def _located_sites(world: World) -> Iterator[tuple[tuple[str, int], Vantage | Farm]]:
-    for index, vantage in enumerate(world.vantages):
-        yield ("vantages", index), vantage
-    for index, farm in enumerate(world.farms):
-        yield ("farms", index), farm
-
-
-def _site_addresses(site: Vantage | Farm) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    if isinstance(site, Vantage):
-        for index, address in enumerate(site.addresses):
-            yield ("addresses", index), address
-        return
-    for position, host in enumerate(site.hosts):
-        for index, address in enumerate(host.addresses):
-            yield ("hosts", position, "addresses", index), address
-
-
-_CHECKS: tuple[Callable[[World], _Found], ...] = (_sites, _addresses, _says, _paths, _askers)

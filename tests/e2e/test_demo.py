@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from geodata.snapshot_writer import write_snapshot
 from probes.simnet.databases import describe
-from probes.simnet.world import load_world
+from probes.simnet.loading import load_world
 from scanner.run import Run, decode, encode, json_schema, observation_schema
 from scanner.truth import compare
 

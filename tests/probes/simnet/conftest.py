@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.simnet import authority, hosts
+from probes.simnet.loading import load_world
 from probes.simnet.sandbox import SandboxError
 from probes.simnet.simnet import Simnet
 from probes.simnet.topology import Topology
-from probes.simnet.world import Farm, Host, World, load_world
+from probes.simnet.world import Farm, Host, World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

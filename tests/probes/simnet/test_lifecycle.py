@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from probes.simnet.loading import load_world
 from probes.simnet.simnet import Simnet, SimnetError
-from probes.simnet.world import Farm, Host, Service, World, load_world
+from probes.simnet.world import Farm, Host, Service, World
 from probes.vantages.vantage import load_vantages
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ import json, os, signal, sys, time
 from pathlib import Path
 from probes.simnet import sandbox
 from probes.simnet.simnet import Simnet
-from probes.simnet.world import load_world
+from probes.simnet.loading import load_world
 if sys.argv[2] == "sandbox":
     sandbox.enter()
 with Simnet(load_world(Path(sys.argv[1]))) as net:

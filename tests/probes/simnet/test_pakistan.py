@@ -19,8 +19,9 @@ import yaml
 
 from probes.document import Document
 from probes.simnet import authority, databases
+from probes.simnet.loading import load_world
 from probes.simnet.nameserver import Directory
-from probes.simnet.world import RESERVED, World, load_world
+from probes.simnet.world import RESERVED, World
 from scanner.register import Register, parse_register
 
 if TYPE_CHECKING:

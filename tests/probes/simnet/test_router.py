@@ -22,9 +22,9 @@ from scapy.packet import Packet, Raw
 from scapy.utils import checksum
 
 from probes.simnet import packets
+from probes.simnet.loading import load_world
 from probes.simnet.router import Router
 from probes.simnet.topology import Topology
-from probes.simnet.world import load_world
 
 WORLDS = Path(__file__).with_name("worlds")
 HERE = {"basics": "v-lhe", "troubles": "v"}

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from probes.simnet.geography import great_circle_km
+from probes.simnet.loading import load_world
 from probes.simnet.topology import Topology, TopologyError
-from probes.simnet.world import World, load_world
+from probes.simnet.world import World
 
 WORLDS = Path(__file__).with_name("worlds")
 CITIES = {

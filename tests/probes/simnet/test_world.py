@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from probes.document import DocumentError
+from probes.simnet.loading import load_world
 from probes.simnet.simnet import shipped_world
 from probes.simnet.topology import Topology, TopologyError
-from probes.simnet.world import load_world
 
 WORLDS = Path(__file__).with_name("worlds")
 PLAIN = """\

@@ -2,17 +2,19 @@
 #   make demo   the main job on the embedded simulated Internet
 #   make test   all tests
 #   make lint   types and style
+#   make bench-probes   the probe engine against its peers, and README's table of that; under twenty minutes
 #   make lock   resolve the dependencies anew
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-run test lint format lock schema clean tools
+.PHONY: help demo demo-run test bench-probes lint format lock schema clean tools
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command -v $$p && break ; done)
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian packages that tests run over the simulated Internet, and the command each brings.
 TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2
+bench-probes: TOOLS += fping:fping nmap:nmap
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +55,15 @@ tools:
 test: $(VENV)/dev.stamp tools
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest $(PYTEST)
 
+# A peer that cannot be had here is named in the table.
+$(VENV)/bench.stamp: $(VENV)/run.stamp requirements-bench.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock \
+		|| echo "Going on without the peers from PyPI." >&2
+	@touch $@
+
+bench-probes: $(VENV)/bench.stamp tools
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench $(or $(BENCH),--write-readme)
+
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -70,6 +81,7 @@ lock: $(VENV)/dev.stamp
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev --group build --universal --python-version 3.11 --generate-hashes --no-header $(LOCK) -o requirements-dev.lock
 	@$(BIN)/uv pip compile -q pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements.lock
+	@$(BIN)/uv pip compile -q --group bench --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements-bench.lock
 
 clean:
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,6 +14,8 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+from probes.engine.extensions import checksum
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -72,6 +74,11 @@ def whole_ipv6(payload: bytes, protocol: int, source: str, destination: str) -> 
         )
         + payload
     )
+
+
+def checked(packet: bytes) -> bytes:
+    """An IPv4 packet with its header's checksum, which the kernel writes in what is sent."""
+    return packet[:10] + checksum(packet[:20]).to_bytes(2, "big") + packet[12:]
 
 
 def explain(octets: bytes, version: int) -> str:

@@ -1,35 +1,39 @@
-"""The packet engine of one vantage: pings and Paris traceroutes, all over a handful of raw sockets.
+"""The packet engine of one vantage: pings and Paris traceroutes, all over a handful of sockets.
 
 There is no socket, task or future for a probe. A ping or a trace is a state machine (``run``, ``path``);
 the engine asks each in turn what it wants to send, as fast as the pace allows, and hands it what was heard.
-Runs that were begun go first ("depth first"), so that the routers near the vantage, which all paths share,
-see probes at the pace divided by the length of a path.
+New runs begin only when none that was begun has anything to send ("depth first"), so that the routers near
+the vantage, which all paths share, see probes at the pace divided by the length of a path.
+
+While there is much to do the engine looks at its sockets every millisecond, and not at each packet: the
+kernel stamps what it receives, so no exactness is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import heapq
-import ipaddress
 import itertools
 import logging
 import secrets
+from collections import deque
+from contextlib import aclosing
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from probes.engine import flow as flows
+from probes.engine.batch import Batch
 from probes.engine.capture import explain
-from probes.engine.flow import Flow, Method
+from probes.engine.flow import TRACEROUTE_PORT, Flow, Method
 from probes.engine.link import Link
-from probes.engine.path import WINDOW, Path
+from probes.engine.packets import packed, text
+from probes.engine.path import WINDOW, Path, Patience
 from probes.engine.registry import Registry
-from probes.engine.run import Ping, Run, Trace
+from probes.engine.run import NEVER, Ping, Run, Trace
 from probes.failure import MeasureError, error_code
 
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
     from probes.engine.capture import Capture
     from probes.engine.pacing import Pace
@@ -38,13 +42,15 @@ if TYPE_CHECKING:
     from probes.vantages.local import LocalVantage
 
 _LOG: Final = logging.getLogger("sarhad.engine")
-_TURN: Final = 64  # packets between two turns of the event loop
-_BATCHES: Final = 16  # that are read before sending again
+_TURN: Final = 256  # packets between two turns of the event loop, some 2 ms
+_BATCHES: Final = 4  # that are read before sending again
+_TICK_S: Final = 0.001
 _FEW: Final = 16  # with so few runs the pace is no bottleneck, and a window costs nobody anything
+_WIDE: Final = 16
 _BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 _BUSY_S: Final = 0.01
-_NEVER: Final = float("inf")
 _R = TypeVar("_R", Ping, Trace)
+_T = TypeVar("_T")
 
 
 class Engine:
@@ -63,33 +69,36 @@ class Engine:
         self._mark = f"sarhad {contact}".strip().encode("ascii", "replace")
         self._links: dict[int, Link] = {}
         self._registry = Registry()
+        self._patience = Patience()
         self._timers: list[tuple[float, int, Run]] = []
-        self._ready: list[tuple[int, Run]] = []
+        self._ready: deque[Run] = deque()
+        self._batches: list[Batch[Any]] = []
         self._count = itertools.count()
         self._instance = secrets.randbelow(0x10000)
         self._handle: asyncio.TimerHandle | None = None
-        self._backlog = False
-        self.strangers = 0  # answers that belong to no probe of ours
+        self._starved = False  # whether the last turn ended for want of tokens
 
     @property
     def dropped(self) -> int:
         """Packets that the kernel threw away because the engine did not read them in time."""
         return sum(link.dropped for link in self._links.values())
 
+    @property
+    def strangers(self) -> int:
+        """Packets that belong to no probe of ours, or come after its run's end."""
+        return sum(link.strangers for link in self._links.values())
+
     def oddities(self) -> list[str]:
         """What scapy makes of the last packets that no probe explains; slow, for people who wonder."""
         return [explain(octets, version) for version, link in self._links.items() for octets in link.odd]
 
     async def __aenter__(self) -> Self:
-        # scapy takes a while to import; no measurement of another vantage should wait for it.
-        await asyncio.to_thread(flows.template, 4, "icmp")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for run in list(self._registry.runs):
-            if run.future is not None and not run.future.done():
-                run.future.set_exception(MeasureError("cancelled"))
-            self._registry.remove(run)
+        for run in list(self._registry.runs.values()):
+            run.failure = "cancelled"
+            self._end(run)
         if self._handle is not None:
             self._handle.cancel()
         if _LOG.isEnabledFor(logging.DEBUG):
@@ -115,12 +124,8 @@ class Engine:
         ``port``: SYN-ACK and RST both answer it, and our kernel resets what was opened. A UDP ping waits for
         "port unreachable" from the address itself.
         """
-        if not 1 <= count <= 0xFFFF:
-            raise ValueError("count must be 1 to 65535")
-        flow, held = self._flow(address, method, port, trace=False)
-        bucket = self._pace.target(address, monotonic())
-        run = Ping(_text(flow), flow, bucket, count, interval_s, timeout_s)
-        return (await self._perform(run, held)).result()
+        run = self._ping(address, method, port, count, interval_s, timeout_s)
+        return (await self._perform(run)).result()
 
     async def trace(
         self,
@@ -133,67 +138,173 @@ class Engine:
         attempts: int = 2,
         deadline_s: float = 30.0,
     ) -> TraceResult:
-        """The path to ``address``; raises ``PrivilegeError``, or ``MeasureError`` if nothing can be sent."""
+        """The path to ``address``; raises ``PrivilegeError``, or ``MeasureError`` if nothing can be sent.
+
+        ``wait_s`` is the most that silence is waited for (see :class:`~probes.engine.path.Patience`).
+        """
+        run = self._trace(address, method, port, max_ttl, wait_s, attempts, deadline_s)
+        return (await self._perform(run)).result()
+
+    async def pings(
+        self,
+        addresses: Iterable[str],
+        method: Method = "icmp",
+        port: int | None = None,
+        *,
+        count: int = 5,
+        interval_s: float = 0.05,
+        timeout_s: float = 1.0,
+    ) -> AsyncGenerator[tuple[str, PingResult | MeasureError], None]:
+        """:meth:`ping` of very many addresses: each with its outcome, as it ends. Close it if left early."""
+        batch = Batch(addresses, lambda each: self._ping(each, method, port, count, interval_s, timeout_s))
+        async with aclosing(self._stream(batch)) as stream:
+            async for address, run in stream:
+                yield address, run if isinstance(run, MeasureError) else _outcome(run.result)
+
+    async def traces(
+        self,
+        addresses: Iterable[str],
+        method: Method = "icmp",
+        port: int | None = None,
+        *,
+        max_ttl: int = 30,
+        wait_s: float = 1.0,
+        attempts: int = 2,
+        deadline_s: float = 30.0,
+    ) -> AsyncGenerator[tuple[str, TraceResult | MeasureError], None]:
+        """:meth:`trace` to very many addresses: each with its outcome, as it ends. Close it if left early.
+
+        Only those that are under way take memory; so does what the caller has not yet taken.
+        """
+        batch = Batch(
+            addresses,
+            lambda each: self._trace(each, method, port, max_ttl, wait_s, attempts, deadline_s),
+        )
+        async with aclosing(self._stream(batch)) as stream:
+            async for address, run in stream:
+                yield address, run if isinstance(run, MeasureError) else _outcome(run.result)
+
+    def _ping(
+        self, address: str, method: Method, port: int | None, count: int, interval_s: float, timeout_s: float
+    ) -> Ping:
+        if not 1 <= count <= 0xFFFF:
+            raise ValueError("count must be 1 to 65535")
+        flow = self._flow(address, method, port, trace=False)
+        bucket = self._pace.target(address, monotonic())
+        return self._hold_port(Ping(text(flow.destination), flow, bucket, count, interval_s, timeout_s))
+
+    def _trace(
+        self,
+        address: str,
+        method: Method,
+        port: int | None,
+        max_ttl: int,
+        wait_s: float,
+        attempts: int,
+        deadline_s: float,
+    ) -> Trace:
         if not 1 <= max_ttl <= 255 or not 1 <= attempts <= 255:
             raise ValueError("max_ttl and attempts must be 1 to 255")
-        flow, held = self._flow(address, method, port, trace=True)
+        flow = self._flow(address, method, port, trace=True)
         bucket = self._pace.target(address, monotonic())
-        run = Trace(_text(flow), flow, bucket, Path(max_ttl, wait_s, attempts, deadline_s))
-        return (await self._perform(run, held)).result()
+        path = Path(max_ttl, wait_s, attempts, deadline_s, self._patience)
+        return self._hold_port(Trace(text(flow.destination), flow, bucket, path))
 
-    def _flow(
-        self, address: str, method: Method, port: int | None, *, trace: bool
-    ) -> tuple[Flow, socket.socket | None]:
-        """The flow to an address and the socket that holds its source port, if it needs one of its own."""
+    def _flow(self, address: str, method: Method, port: int | None, *, trace: bool) -> Flow:
         if method == "tcp" and port is None:
             raise ValueError("a TCP probe needs a port")
         try:
-            destination = ipaddress.ip_address(address)
-        except ValueError as error:
+            destination = packed(address)
+        except OSError as error:
             raise MeasureError("unsupported", f"{address!r} is not an IP address") from error
         try:
-            link = self._links.get(destination.version)
-            if link is None:
-                link = Link(
-                    self._vantage,
-                    destination.version,
-                    self._registry,
-                    self._deliver,
-                    self._pump,
-                    self._capture,
-                )
-                self._links[destination.version] = link
-            source = ipaddress.ip_address(link.source(str(destination)).partition("%")[0])
-            local, held = link.prepare(method, trace=trace)
+            link = self._link(4 if len(destination) == 4 else 6)
+            link.prepare(method, trace=trace)
+            # No checksum covers the source of an ICMP probe over IPv4, so the kernel may write it (raw(7)).
+            unsaid = method == "icmp" and link.version == 4 and self._capture is None
+            source = bytes(4) if unsaid else packed(link.source(address))
+            if method == "icmp":
+                self._instance = (self._instance + 1) & 0xFFFF
+                local, remote = self._instance, 0
+            else:
+                local, remote = link.port(method), port or TRACEROUTE_PORT
         except OSError as error:
             raise MeasureError(error_code(error), f"{address}: {error.strerror}") from error
-        remote = port or flows.TRACEROUTE_PORT
-        if method == "icmp":
-            self._instance = (self._instance + 1) & 0xFFFF
-            local, remote = self._instance, 0
-        return Flow(method, source.packed, destination.packed, local, remote, self._mark), held
+        return Flow(method, source, destination, local, remote, self._mark, self._registry.slot())
 
-    async def _perform(self, run: _R, held: socket.socket | None) -> _R:
-        with held or contextlib.nullcontext():
-            run.future = asyncio.get_running_loop().create_future()
-            self._registry.add(run)
-            self._make_ready(run)
-            self._arm(0.0)
+    def _link(self, version: int) -> Link:
+        if version not in self._links:
+            self._links[version] = Link(
+                self._vantage, version, self._registry, self._deliver, self._readable, self._capture
+            )
+        return self._links[version]
+
+    def _hold_port(self, run: _R) -> _R:
+        """Give a TCP run a source port of its own where another one has the same destination and port."""
+        flow = run.flow
+        if flow.method == "tcp" and self._registry.same(flow):
             try:
-                await run.future
-            finally:
-                self._registry.remove(run)
+                run.held, flow.local = self._links[flow.version].own_port()
+            except OSError as error:
+                raise MeasureError(error_code(error), f"{run.address}: {error.strerror}") from error
         return run
 
-    def _make_ready(self, run: Run) -> None:
-        run.due = None
-        if not run.ready:
-            run.ready = True
-            heapq.heappush(self._ready, (run.order, run))
+    async def _perform(self, run: _R) -> _R:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        run.ended = lambda _: None if future.done() else future.set_result(None)
+        self._begin(run)
+        self._arm(0.0)
+        try:
+            await future
+        finally:
+            self._forget(run)
+        return run
+
+    async def _stream(self, batch: Batch[_R]) -> AsyncGenerator[tuple[str, _R | MeasureError], None]:
+        self._batches.append(batch)
+        self._arm(0.0)
+        try:
+            while not batch.over:
+                await batch.changed()
+                self._arm(0.0)  # there is room for more results
+                while batch.done:
+                    yield batch.done.popleft()
+        finally:
+            self._batches.remove(batch)
+            for run in list(batch.running):
+                self._forget(run)
+
+    def _begin(self, run: Run) -> None:
+        self._registry.add(run)
+        run.ready = True
+        self._ready.append(run)
+
+    def _end(self, run: Run) -> None:
+        self._forget(run)
+        run.ended(run)
+
+    def _forget(self, run: Run) -> None:
+        self._registry.remove(run)
+        run.over = True
+        if run.held is not None:
+            run.held.close()
+            run.held = None
+
+    def _admit(self) -> bool:
+        """Begin the next run that waits; whether there was one."""
+        for batch in self._batches:
+            run = batch.next()
+            if run is not None:
+                run.ended = batch.ended
+                self._begin(run)
+                return True
+        return False
 
     def _later(self, run: Run, at: float, now: float) -> None:
-        run.due = max(at, now + 0.0005)  # never again in this very turn
-        heapq.heappush(self._timers, (run.due, next(self._count), run))
+        at = max(at, now + 0.0005)  # never again in this very turn
+        if at < run.due:  # else a timer that rings before is set already
+            run.due = at
+            heapq.heappush(self._timers, (at, next(self._count), run))
 
     def _arm(self, at: float) -> None:
         """Be called at ``at``, or before if that was asked already."""
@@ -202,90 +313,107 @@ class Engine:
                 return
             self._handle.cancel()
         loop = asyncio.get_running_loop()
-        self._handle = loop.call_at(at, self._fire) if at < _NEVER else None
+        self._handle = loop.call_at(at, self._fire) if at < NEVER else None
 
     def _fire(self) -> None:
         self._handle = None
         self._pump()
 
+    def _readable(self) -> None:
+        if len(self._registry.runs) > _FEW:
+            for link in self._links.values():
+                link.pause()
+            self._arm(monotonic() + _TICK_S)
+        else:
+            self._pump()
+
     def _pump(self) -> None:
-        """Read everything that has come, then send: no run may end while its answer waits to be read."""
+        """Read what has come, then send: no run may end while its answer waits to be read."""
+        came, more = 0, True
         for _ in range(_BATCHES):
-            more = [link.drain() for link in self._links.values()]
-            if not any(more):
+            drained = [link.drain() for link in self._links.values()]
+            came += sum(count for count, _ in drained)
+            more = any(left for _, left in drained)
+            if not more:
                 break
-        self._turn(monotonic())
+        at, sent = self._turn(monotonic(), settled=not more)
+        if came or sent:
+            at = min(at, monotonic() + _TICK_S)
+        else:
+            for link in self._links.values():
+                link.resume()
+        self._arm(0.0 if more else at)
 
-    def _turn(self, now: float) -> None:
-        """Send what may be sent now, and arrange for the next turn."""
-        while self._timers and self._timers[0][0] <= now:
-            at, _, run = heapq.heappop(self._timers)
+    def _turn(self, now: float, *, settled: bool) -> tuple[float, int]:
+        """Send what may be sent now; when the next turn is due, and how many were sent."""
+        timers, ready = self._timers, self._ready
+        while timers and timers[0][0] <= now:
+            at, _, run = heapq.heappop(timers)
             if run.due == at:
-                self._make_ready(run)
-        window = 1 if self._backlog and len(self._registry.runs) > _FEW else WINDOW
-        self._backlog = False
+                run.due = NEVER
+                if not run.ready:
+                    run.ready = True
+                    ready.append(run)
+        tokens = min(_TURN, self._pace.process.tokens(now), self._bucket.tokens(now))
+        few = len(self._registry.runs) <= _FEW and not self._batches
+        window = _WIDE if few else 1 if self._starved else WINDOW
         sent = 0
-        while self._ready:
-            run = self._ready[0][1]
-            due = max(self._pace.process.ready_at(now), self._bucket.ready_at(now))
-            if due > now or sent >= _TURN:
-                self._backlog = due > now
-                self._arm(due)
-                return
-            if self._step(run, window, now):
+        while sent < tokens and (ready or self._admit()):
+            run = ready[0]
+            if self._step(run, window, now, settled=settled):
                 sent += 1
-                now = monotonic()
             else:
-                heapq.heappop(self._ready)
+                ready.popleft()
                 run.ready = False
-        while self._timers and self._timers[0][2].due != self._timers[0][0]:
-            heapq.heappop(self._timers)
-        self._arm(self._timers[0][0] if self._timers else _NEVER)
+        if sent:
+            now = monotonic()
+            self._pace.process.take(now, sent)
+            self._bucket.take(now, sent)
+        self._starved = bool(ready) and tokens < _TURN
+        if ready:
+            return max(now, self._pace.process.ready_at(now), self._bucket.ready_at(now)), sent
+        return timers[0][0] if timers else NEVER, sent
 
-    def _step(self, run: Run, window: int, now: float) -> bool:
+    def _step(self, run: Run, window: int, now: float, *, settled: bool) -> bool:
         """Send the run's next probe; False if it has none now (it is then due later, or over)."""
-        if run not in self._registry.runs:
-            return False
-        if run.closed(now):
-            if run.future is not None and not run.future.done():
-                run.future.set_result(None)
+        if run.over:
             return False
         probe = run.poll(now, window)
         if probe is None:
-            self._later(run, run.wake(now), now)
+            at = run.wake(now) if settled else now
+            if at > now or not settled or not run.closed(now):
+                self._later(run, at, now)
+            else:
+                self._end(run)
             return False
         due = run.bucket.ready_at(now)
         if due > now:
             self._later(run, due, now)
             return False
-        return self._send(run, *probe)
-
-    def _send(self, run: Run, code: int, ttl: int) -> bool:
-        packet = run.flow.packet(code, ttl)
-        self._registry.note(run, packet)
+        packet = run.flow.packet(*probe)
         now = monotonic()
         try:
-            self._links[run.flow.version].send(packet, run.address)
+            self._links[run.flow.version].send(packet, run.peer)
         except OSError as error:
             if error.errno not in _BUSY or run.busy > 100:
                 run.fail(error_code(error))
             run.busy += 1
             self._later(run, now + _BUSY_S, now)
             return False
-        run.sent(code, now)
-        for bucket in (self._pace.process, self._bucket, run.bucket):
-            bucket.take(now)
+        run.sent(probe[0], now)
+        run.bucket.take(now)
         return True
 
-    def _deliver(self, found: list[tuple[Run, Heard]], strangers: int) -> None:
-        """Hand a batch of answers to the runs."""
-        self.strangers += strangers
-        for run, heard in found:
-            if run in self._registry.runs:
-                run.heard(heard)
-                self._make_ready(run)
+    def _deliver(self, run: Run, heard: Heard) -> None:
+        """Hand an answer to its run, which may now have more to send."""
+        run.heard(heard)
+        if not run.ready:
+            run.ready = True
+            self._ready.append(run)
 
 
-def _text(flow: Flow) -> str:
-    """The destination as sockets and results write it."""
-    return str(ipaddress.ip_address(flow.destination))
+def _outcome(result: Callable[[], _T]) -> _T | MeasureError:
+    try:
+        return result()
+    except MeasureError as error:
+        return error

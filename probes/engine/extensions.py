@@ -11,7 +11,7 @@ MAX_LABELS: Final = 16
 _MAX_OBJECTS: Final = 16
 _VERSION: Final = 2
 # Routers older than RFC 4884 leave the length 0 and put the extension after 128 octets (RFC 4884, 5.5).
-_LEGACY_OFFSET: Final = 128
+UNEXTENDED: Final = 128
 _MPLS: Final = (1, 1)  # class and type of the object (RFC 4950, 3)
 
 
@@ -39,10 +39,10 @@ def split(body: bytes, length: int) -> tuple[bytes, tuple[MplsLabel, ...]]:
         if length > len(body):
             return body, ()
         return body[:length], labels(body[length:], checked=False)
-    if len(body) > _LEGACY_OFFSET:
-        found = labels(body[_LEGACY_OFFSET:], checked=True)
+    if len(body) > UNEXTENDED:
+        found = labels(body[UNEXTENDED:], checked=True)
         if found:
-            return body[:_LEGACY_OFFSET], found
+            return body[:UNEXTENDED], found
     return body, ()
 
 

@@ -4,29 +4,51 @@ A router that spreads packets over paths looks at addresses, protocol, IPv6 flow
 octets of the transport header. Those stay constant in a flow: ports for TCP and UDP, type, code and
 *checksum* for ICMP, where two octets of the payload make up for what varies (Augustin et al., IMC 2006).
 
-What varies is a number that this process drew with a secret key from the flow and the probe: 8 octets of
-cookie in the payload, the sequence number of a SYN, the checksum of a UDP probe, and over IPv4 the
-identification. So who answers a probe has seen that probe: a far host cannot answer ahead of time to look
-near, and a quote whose transport header was rewritten is still known by its identification.
+What varies is drawn anew, by chance that nobody can foresee, for each probe: 8 octets of cookie in the
+payload, the sequence number of a SYN, the checksum of a UDP probe, and over IPv4 the identification. So who
+answers a probe has seen that probe: a far host cannot answer ahead of time to look near, and a quote whose
+transport header was rewritten is still known by its identification.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import secrets
 import struct
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from probes.engine.extensions import checksum
-from probes.engine.packets import COOKIE, ICMP, ICMPV6, TCP, UDP, Quote
+from probes.engine.packets import ICMP, ICMPV6, TAG, TAG_AT, TAGGED, TCP, UDP, Quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Method = Literal["icmp", "tcp", "udp"]
 
 # The port of the first traceroute; few services answer there, so a host says "port unreachable".
 TRACEROUTE_PORT: Final = 33434
 MAX_MARK: Final = 64
-_KEY: Final = secrets.token_bytes(16)
+
+_HEADERS: Final = {4: "!BBHHHBBH4s4s", 6: "!IHBB16s16s"}
+_TRANSPORTS: Final[dict[Method, str]] = {"icmp": "BBHHHHIH8s", "udp": "HHHHHIH8s", "tcp": "HHIIBBHHHHH"}
+_PACKETS: Final = {
+    (version, method): struct.Struct(header + transport)
+    for version, header in _HEADERS.items()
+    for method, transport in _TRANSPORTS.items()
+}
+_NONCE = struct.Struct("!8sHHI")  # cookie, identification, UDP checksum, TCP sequence number
+_DONT_FRAGMENT: Final = 0x4000
+# An MSS as every host sends it (kind 2, length 4); some firewalls drop a SYN without one.
+_MSS: Final = (0x0204, 1440)
+_WINDOW: Final = 64240
+_ALL: Final = 0xFFFF  # the Internet checksum counts modulo this (RFC 1071)
+
+
+def _nonces() -> Iterator[tuple[bytes, int, int, int]]:
+    """Unforeseeable octets, asked of the kernel many at a time."""
+    while True:
+        yield from _NONCE.iter_unpack(secrets.token_bytes(256 * _NONCE.size))
+
+
+_draw = _nonces().__next__
 
 
 class Match(NamedTuple):
@@ -41,88 +63,135 @@ class Flow:
 
     ``source`` and ``destination`` are packed addresses. ``local`` is the ICMP identifier or source port,
     ``remote`` the destination port (0 for ICMP). ``mark`` is text of ours that ends the payload of ICMP and
-    UDP probes, so that who captures one can see whose it is.
+    UDP probes, so that who captures one can see whose it is. ``slot`` is by what the registry knows the run.
     """
 
+    __slots__ = (
+        "_base",
+        "_cookies",
+        "_head",
+        "_identifications",
+        "_length",
+        "_mark",
+        "_numbers",
+        "_pack",
+        "_tail",
+        "constant",
+        "destination",
+        "header",
+        "local",
+        "method",
+        "protocol",
+        "remote",
+        "slot",
+        "source",
+        "version",
+    )
+
     def __init__(
-        self, method: Method, source: bytes, destination: bytes, local: int, remote: int, mark: bytes = b""
+        self,
+        method: Method,
+        source: bytes,
+        destination: bytes,
+        local: int,
+        remote: int,
+        mark: bytes = b"",
+        slot: int = 0,
     ) -> None:
         self.method = method
         self.source = source
         self.destination = destination
         self.local = local
         self.remote = remote
+        self.slot = slot
         self.version = 4 if len(destination) == 4 else 6
         self.protocol = {"tcp": TCP, "udp": UDP, "icmp": ICMP if self.version == 4 else ICMPV6}[method]
         self.header = 20 if self.version == 4 else 40
-        self._seed = secrets.token_bytes(8)
-        self._constant = int.from_bytes(self._seed[:2], "big")  # the ICMP checksum of every probe
-        self._payload = mark[:MAX_MARK]
-        self._template = self._fill_template()
-        self._by_transport: dict[int, int] = {}
-        self._by_identification: dict[int, int] = {}
-        self.cookies: dict[bytes, int] = {}
+        seed = _draw()
+        self.constant = seed[1]  # the ICMP checksum of every probe
+        self._mark = b"" if method == "tcp" else mark[:MAX_MARK]
+        self._length = 24 if method == "tcp" else TAGGED + len(self._mark)
+        self._pack = _PACKETS[self.version, method].pack
+        # The header's fields before the identification or hop limit, and after that.
+        if self.version == 4:
+            self._head: tuple[int, ...] = (0x45, 0, 20 + self._length)
+            self._tail: tuple[int | bytes, ...] = (self.protocol, 0, source, destination)
+        else:
+            self._head = (6 << 28 | (seed[3] & 0xFFFFF), self._length, self.protocol)
+            self._tail = (source, destination)
+        self._base = self._sum()
+        self._cookies: dict[int, bytes] = {}
+        self._identifications: dict[int, int] = {}  # code -> what its IPv4 header says
+        self._numbers: dict[int, int] = {}  # UDP checksum or TCP sequence number -> code
 
     def packet(self, code: int, ttl: int) -> bytes:
-        """The whole packet of the probe ``code`` (0 to 65535), with the IP header, to be sent once."""
-        drawn = hashlib.blake2s(struct.pack("!8sH", self._seed, code), key=_KEY, digest_size=16).digest()
-        packet = bytearray(self._template)
+        """The whole packet of the probe ``code`` (0 to 65535), with the IP header, to be sent once.
+
+        The checksum of an IPv4 header is left to the kernel, which always writes it (raw(7)).
+        """
+        cookie, identification, short, long = _draw()
         if self.version == 4:
-            packet[8] = ttl
-            identification = self._draw(self._by_identification, code, drawn[8:10])
-            struct.pack_into("!H", packet, 4, identification)
-            struct.pack_into("!H", packet, 10, checksum(bytes(packet[:20])))
+            # For 0 the kernel would put one of its own.
+            self._identifications[code] = identification = identification or 1
+            fields = (*self._head, identification, _DONT_FRAGMENT, ttl, *self._tail)
         else:
-            packet[7] = ttl
-        transport = self.header
+            fields = (*self._head, ttl, *self._tail)
         if self.method == "tcp":
-            sequence = self._draw(self._by_transport, code, drawn[10:14])
-            struct.pack_into("!I", packet, transport + 4, sequence)
-            total = checksum(self._pseudo(len(packet) - transport) + bytes(packet[transport:]))
-            struct.pack_into("!H", packet, transport + 16, total)
-            return bytes(packet)
-        cookie = drawn[:8]
-        self.cookies[cookie] = code
-        packet[transport + COOKIE.start : transport + COOKIE.stop] = cookie
+            number = self._new(long, code, 0xFFFFFFFF)
+            check = (self._base - number) % _ALL
+            return self._pack(
+                *fields, self.local, self.remote, number, 0, 6 << 4, 2, _WINDOW, check, 0, *_MSS
+            )
+        self._cookies[code] = cookie
+        rest = self._base - code - int.from_bytes(cookie, "big")
         if self.method == "icmp":
-            self._by_transport[code] = code
-            struct.pack_into("!HHH", packet, transport + 2, self._constant, self.local, code)
-            pseudo = self._pseudo(len(packet) - transport) if self.version == 6 else b""
+            kind = 8 if self.version == 4 else 128
+            fields = (*fields, kind, 0, self.constant, self.local, code, (rest - code) % _ALL)
         else:
-            struct.pack_into("!H", packet, transport + 6, self._draw(self._by_transport, code, drawn[14:16]))
-            pseudo = self._pseudo(len(packet) - transport)
-        compensation = checksum(pseudo + bytes(packet[transport:]))
-        struct.pack_into("!H", packet, transport + 8, compensation)
-        return bytes(packet)
+            number = self._new(short or 1, code, _ALL - 1)  # neither 0, which is none, nor its twin
+            fields = (*fields, self.local, self.remote, self._length, number, (rest - number) % _ALL)
+        return self._pack(*fields, self.slot, code, cookie) + self._mark
 
     def match(self, quote: Quote) -> Match | None:
         """Which probe an ICMP error quotes, or None if none of this flow."""
-        if quote.protocol != self.protocol or quote.destination != self.destination:
+        if quote.protocol != self.protocol:
             return None
         octets = quote.transport
-        if self.method != "tcp" and len(octets) >= COOKIE.stop:
-            code = self.cookies.get(octets[COOKIE])
-            if code is not None:
+        if self.method != "tcp" and len(octets) >= TAGGED:
+            _, code, cookie = TAG.unpack_from(octets, TAG_AT)
+            if self.knows(code, cookie):
                 return Match(code, proved=True)
-        code = self._match_transport(octets)
+        if quote.destination != self.destination:
+            return None
+        found = self._match_transport(octets)
         named = self._match_identification(quote.identification)
-        if code is None:
+        if found is None:
             return None if named is None else Match(named, proved=False)
-        return Match(code, proved=self.method == "tcp" or (self.method == "udp" and code == named))
+        return Match(found, proved=self.method == "tcp" or (self.method == "udp" and found == named))
+
+    def knows(self, code: int, cookie: bytes) -> bool:
+        """Whether the probe ``code`` was sent with this cookie."""
+        return self._cookies.get(code) == cookie
 
     def acknowledges(self, acknowledged: int) -> int | None:
         """Which SYN a TCP acknowledgement number answers."""
-        return self._by_transport.get((acknowledged - 1) & 0xFFFFFFFF)
+        return self._numbers.get((acknowledged - 1) & 0xFFFFFFFF)
+
+    def _new(self, number: int, code: int, most: int) -> int:
+        """A number, 1 to ``most``, that no other probe of the flow has."""
+        while number > most or self._numbers.get(number, code) != code:
+            number = number % most + 1
+        self._numbers[number] = code
+        return number
 
     def _match_identification(self, given: int | None) -> int | None:
         if given is None:
             return None
         # Some routers quote the identification plus one or byte-swapped (scamper, trace_ipid_fudge).
-        swapped = (given & 0xFF) << 8 | given >> 8
-        for candidate in (given, (given - 1) & 0xFFFF, swapped):
-            code = self._by_identification.get(candidate)
-            if code is not None:
-                return code
+        for candidate in (given, (given - 1) & 0xFFFF, (given & 0xFF) << 8 | given >> 8):
+            found = [code for code, own in self._identifications.items() if own == candidate]
+            if found:
+                return found[0] if len(found) == 1 else None
         return None
 
     def _match_transport(self, octets: bytes) -> int | None:
@@ -130,63 +199,24 @@ class Flow:
             return None
         first, second, third, fourth = struct.unpack_from("!HHHH", octets)
         if self.method == "icmp":
-            return self._by_transport.get(fourth) if third == self.local else None
+            return fourth if third == self.local and fourth in self._cookies else None
         if (first, second) != (self.local, self.remote):
             return None
-        return self._by_transport.get(third << 16 | fourth if self.method == "tcp" else fourth)
+        return self._numbers.get(third << 16 | fourth if self.method == "tcp" else fourth)
 
-    @staticmethod
-    def _draw(taken: dict[int, int], code: int, octets: bytes) -> int:
-        """A number for ``code`` that no other probe of the flow has; never 0, which the kernel would fill."""
-        number = int.from_bytes(octets, "big")
-        while number == 0 or taken.get(number, code) != code:
-            number = (number + 1) % (1 << 8 * len(octets))
-        taken[number] = code
-        return number
-
-    def _pseudo(self, length: int) -> bytes:
-        """The pseudo header that transport checksums cover (RFC 9293, 3.1 and RFC 8200, 8.1)."""
+    def _sum(self) -> int:
+        """What the words that vary, the compensation among them, must add up to (modulo ``_ALL``)."""
         if self.version == 4:
-            return self.source + self.destination + struct.pack("!HH", self.protocol, length)
-        return self.source + self.destination + struct.pack("!II", length, self.protocol)
-
-    def _fill_template(self) -> bytes:
-        octets = bytearray(template(self.version, self.method))
-        octets += b"" if self.method == "tcp" else self._payload
-        length = len(octets)
-        if self.version == 4:
-            struct.pack_into("!H", octets, 2, length)
-            octets[12:16], octets[16:20] = self.source, self.destination
+            pseudo = self.source + self.destination + struct.pack("!HH", self.protocol, self._length)
         else:
-            label = int.from_bytes(self._seed[2:5], "big") & 0xFFFFF
-            struct.pack_into("!IH", octets, 0, 6 << 28 | label, length - 40)
-            octets[8:24], octets[24:40] = self.source, self.destination
-        if self.method != "icmp":
-            struct.pack_into("!HH", octets, self.header, self.local, self.remote)
-        if self.method == "udp":
-            struct.pack_into("!H", octets, self.header + 4, length - self.header)
-        return bytes(octets)
-
-
-@functools.cache
-def template(version: int, method: Method) -> bytes:
-    """The packet of a method with everything that differs between flows and probes left zero."""
-    from scapy.layers import inet, inet6  # noqa: PLC0415  (scapy takes half a second to import)
-
-    below: Any = (
-        inet.IP(src="0.0.0.0", dst="0.0.0.0", flags="DF", chksum=0)  # noqa: S104  (no socket binds to it)
-        if version == 4
-        else inet6.IPv6(src="::", dst="::", hlim=0)
-    )
-    room = bytes(COOKIE.stop - 8)
-    above: Any
-    if method == "tcp":
-        # An MSS as every host sends it; some firewalls drop a SYN without one.
-        above = inet.TCP(flags="S", window=64240, chksum=0, options=[("MSS", 1440)])
-    elif method == "udp":
-        above = inet.UDP(chksum=0) / room
-    elif version == 4:
-        above = inet.ICMP(chksum=0) / room
-    else:
-        above = inet6.ICMPv6EchoRequest(cksum=0, data=room)
-    return bytes(below / above)
+            pseudo = self.source + self.destination + struct.pack("!II", self._length, self.protocol)
+        fixed = int.from_bytes(self._mark + b"\0" * (len(self._mark) % 2), "big")
+        if self.method == "icmp":
+            kind = 8 if self.version == 4 else 128
+            fixed += (kind << 8) + self.constant + self.local + self.slot
+            pseudo = b"" if self.version == 4 else pseudo
+        elif self.method == "udp":
+            fixed += self.local + self.remote + self._length + self.slot
+        else:
+            fixed += self.local + self.remote + (6 << 12 | 2) + _WINDOW + sum(_MSS)
+        return -(fixed + int.from_bytes(pseudo, "big")) % _ALL

@@ -9,11 +9,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from probes.engine import packets, sockets
-from probes.engine.capture import whole_ipv6
+from probes.engine.capture import checked, whole_ipv6
+from probes.engine.packets import packed
 from probes.vantages.vantage import PrivilegeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from probes.engine.capture import Capture
     from probes.engine.flow import Method
@@ -34,7 +35,8 @@ _PROTOCOLS: Final = {"icmp": socket.IPPROTO_ICMPV6, "tcp": socket.IPPROTO_TCP}
 class Link:
     """``readable`` is called when something came; :meth:`drain` then hands it to ``deliver``.
 
-    ``deliver`` gets every batch of what was matched, and the number of what was not.
+    Kernel time stamps make it all the same when it is read; so who reads often anyway may :meth:`pause` the
+    calls.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class Link:
         vantage: LocalVantage,
         version: int,
         registry: Registry,
-        deliver: Callable[[list[tuple[Run, Heard]], int], None],
+        deliver: Callable[[Run, Heard], None],
         readable: Callable[[], None],
         capture: Capture | None,
     ) -> None:
@@ -50,7 +52,7 @@ class Link:
         self._here: dict[str, str] = {}
         self.odd: deque[bytes] = deque(maxlen=MAX_ODD)  # the last packets that answered nothing
         self._vantage = vantage
-        self._version = version
+        self.version = version
         self._family = socket.AF_INET if version == 4 else socket.AF_INET6
         self._registry = registry
         self._deliver = deliver
@@ -58,7 +60,9 @@ class Link:
         self._receivers: dict[str, Receiver] = {}
         self._matches: dict[str, Match] = {}
         self._sender: socket.socket | None = None
-        self._udp_port = 0
+        self._ports: dict[str, tuple[socket.socket | None, int]] = {}
+        self._paused = False
+        self.strangers = 0  # answers that belong to no probe of ours
 
     @property
     def dropped(self) -> int:
@@ -73,11 +77,8 @@ class Link:
         """From which address the kernel would send; OSError where there is no way."""
         return sockets.source_address(self._vantage, self._family, address)
 
-    def prepare(self, method: Method, *, trace: bool) -> tuple[int, socket.socket | None]:
-        """Open what the method needs: the source port, and the socket that holds it for this run alone.
-
-        Raises :class:`PrivilegeError`; an ICMP ping may do without raw sockets.
-        """
+    def prepare(self, method: Method, *, trace: bool) -> None:
+        """Open what the method needs; :class:`PrivilegeError`. An ICMP ping may do without raw sockets."""
         try:
             self._open_raw()
         except PrivilegeError:
@@ -85,33 +86,58 @@ class Link:
                 raise
             if "datagram" not in self._receivers:
                 self._receive("datagram", sockets.open_datagram_icmp(self._vantage, self._family), self._echo)
-        if method == "tcp":
-            if "tcp" not in self._receivers:
-                self._receive("tcp", sockets.open_tcp(self._vantage, self._family), self._tcp)
-            held, port = sockets.reserve_port(self._vantage, self._family, socket.SOCK_STREAM)
-            return port, held
+        if method == "tcp" and "tcp" not in self._receivers:
+            self._receive("tcp", sockets.open_tcp(self._vantage, self._family), self._tcp)
         if method == "udp" and "udp" not in self._receivers:
-            receiver, self._udp_port = sockets.open_udp(self._vantage, self._family)
-            self._receive("udp", receiver, self._registry.datagram)
-        return self._udp_port, None
+            receiver, port = sockets.open_udp(self._vantage, self._family)
+            self._receive("udp", receiver, self._datagram)
+            self._ports["udp"] = None, port
 
-    def send(self, packet: bytes, address: str) -> None:
+    def port(self, method: Method) -> int:
+        """The source port that all runs of a method share, kept from other programs."""
+        if method not in self._ports:
+            self._ports[method] = self.own_port()
+        return self._ports[method][1]
+
+    def own_port(self) -> tuple[socket.socket, int]:
+        """A source port for one TCP run alone, and the socket that keeps it."""
+        return sockets.reserve_port(self._vantage, self._family, socket.SOCK_STREAM)
+
+    def send(self, packet: bytes, peer: tuple[str, int]) -> None:
         """Send a whole packet; OSError as of sendto(2)."""
         if self._sender is not None:
-            self._sender.sendto(packet, (address, 0))
+            self._sender.sendto(packet, peer)
         else:
             # The kernel writes the IP header, the identifier and the checksum itself.
-            header = 20 if self._version == 4 else 40
-            self._receivers["datagram"].socket.sendto(packet[header:], (address, 0))
+            header = 20 if self.version == 4 else 40
+            self._receivers["datagram"].socket.sendto(packet[header:], peer)
         if self._capture is not None:
-            self._capture.write(packet)
+            self._capture.write(checked(packet) if self.version == 4 else packet)
+
+    def pause(self) -> None:
+        """No calls of ``readable`` until :meth:`resume`."""
+        if not self._paused:
+            self._paused = True
+            loop = asyncio.get_running_loop()
+            for receiver in self._receivers.values():
+                loop.remove_reader(receiver.socket)
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            loop = asyncio.get_running_loop()
+            for receiver in self._receivers.values():
+                loop.add_reader(receiver.socket, self._readable)
 
     def close(self) -> None:
-        loop = asyncio.get_running_loop()
+        self.pause()
         for receiver in self._receivers.values():
-            loop.remove_reader(receiver.socket)
             receiver.close()
         self._receivers.clear()
+        for held, _ in self._ports.values():
+            if held is not None:
+                held.close()
+        self._ports.clear()
         if self._sender is not None:
             self._sender.close()
             self._sender = None
@@ -126,53 +152,63 @@ class Link:
         self._sender = sender
         self._receive("icmp", receiver, self._icmp)
 
-    def drain(self) -> bool:
-        """Read a batch from every socket; whether there may be more."""
-        more = False
+    def drain(self) -> tuple[int, bool]:
+        """Read a batch from every socket; how much that was, and whether there may be more."""
+        count, more = 0, False
         for name, receiver in self._receivers.items():
+            came = receiver.drain()
+            if not came:
+                continue
+            count += len(came)
+            more = more or len(came) >= sockets.BATCH
             match = self._matches[name]
-            came = list(receiver.drain())
-            found = [match(octets, source.partition("%")[0], at) for octets, source, at in came]
-            if found:
-                known = [each for each in found if each is not None]
-                self._deliver(known, len(found) - len(known))
-                if len(known) < len(found):
-                    self.odd += [
-                        octets for (octets, *_), each in zip(came, found, strict=True) if each is None
-                    ]
+            for packet in came:
+                found = match(*packet)
+                if found is None:
+                    self.strangers += 1
+                    self.odd.append(packet[0])
+                    continue
+                self._deliver(*found)
                 if self._capture is not None:
-                    self._keep(name, [one for one, each in zip(came, found, strict=True) if each is not None])
-                more = more or len(found) >= sockets.BATCH
-        return more
+                    self._keep(name, *packet)
+        return count, more
 
-    def _keep(self, name: str, came: Iterable[tuple[bytes, str, float]]) -> None:
+    def _keep(self, name: str, octets: bytes, source: str, at: float) -> None:
         """Capture what answered us, as whole packets."""
         assert self._capture is not None
-        for octets, source, at in came:
-            if self._version == 4 and name in {"icmp", "tcp"}:
-                self._capture.write(octets, at)
-            elif self._version == 6 and name in _PROTOCOLS:
-                there = source.partition("%")[0]
-                if there not in self._here:
-                    if len(self._here) >= _MAX_HERE:
-                        self._here.clear()
-                    self._here[there] = self.source(there).partition("%")[0]
-                whole = whole_ipv6(octets, _PROTOCOLS[name], there, self._here[there])
-                self._capture.write(whole, at)
+        if self.version == 4 and name in {"icmp", "tcp"}:
+            self._capture.write(octets, at)
+        elif self.version == 6 and name in _PROTOCOLS:
+            there = source.partition("%")[0]
+            if there not in self._here:
+                if len(self._here) >= _MAX_HERE:
+                    self._here.clear()
+                self._here[there] = self.source(there).partition("%")[0]
+            self._capture.write(whole_ipv6(octets, _PROTOCOLS[name], there, self._here[there]), at)
 
     def _receive(self, name: str, receiver: Receiver, match: Match) -> None:
         self._receivers[name] = receiver
         self._matches[name] = match
-        asyncio.get_running_loop().add_reader(receiver.socket, self._readable)
+        if not self._paused:
+            asyncio.get_running_loop().add_reader(receiver.socket, self._readable)
 
     def _icmp(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
-        answer = packets.parse_icmp4(octets) if self._version == 4 else packets.parse_icmp6(octets)
-        return None if answer is None else self._registry.icmp(answer, source, at)
+        if self.version == 4:
+            usual = self._registry.usual(octets, at)
+            if usual is not None:
+                return usual
+            answer = packets.parse_icmp4(octets)
+            return None if answer is None else self._registry.icmp(answer, b"", at)
+        answer = packets.parse_icmp6(octets)
+        return None if answer is None else self._registry.icmp(answer, packed(source), at)
 
     def _echo(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
-        answer = packets.parse_icmp4_message(octets) if self._version == 4 else packets.parse_icmp6(octets)
-        return None if answer is None else self._registry.icmp(answer, source, at)
+        answer = packets.parse_icmp4_message(octets) if self.version == 4 else packets.parse_icmp6(octets)
+        return None if answer is None else self._registry.icmp(answer, packed(source), at)
 
     def _tcp(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
-        segment = packets.parse_tcp4(octets) if self._version == 4 else packets.parse_tcp6(octets)
-        return None if segment is None else self._registry.segment(segment, source, at)
+        segment = packets.parse_tcp4(octets) if self.version == 4 else packets.parse_tcp6(octets)
+        return None if segment is None else self._registry.segment(segment, packed(source), at)
+
+    def _datagram(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
+        return self._registry.datagram(octets, packed(source), at)

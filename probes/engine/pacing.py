@@ -45,9 +45,15 @@ class Bucket:
         """When the next token is there; ``now`` or before means at once."""
         return max(now, self._full_at - self._slack)
 
-    def take(self, now: float) -> None:
-        """Take a token, also one that is not there yet (later ones wait longer)."""
-        self._full_at = max(self._full_at, now) + self._interval
+    def tokens(self, now: float) -> int:
+        """How many tokens are there."""
+        behind = self._full_at - now
+        left = self._slack - behind if behind > 0 else self._slack
+        return max(0, int(left / self._interval + 1.000001))  # as much as floats are inexact
+
+    def take(self, now: float, count: int = 1) -> None:
+        """Take tokens, also such that are not there yet (later ones wait longer)."""
+        self._full_at = max(self._full_at, now) + count * self._interval
 
     def full(self, now: float) -> bool:
         """Whether the bucket is as it was when new, so that it need not be kept."""

@@ -6,10 +6,11 @@ of them raises, whatever the octets.
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from probes.engine.extensions import split
+from probes.engine.extensions import UNEXTENDED, split
 
 if TYPE_CHECKING:
     from probes.observation import MplsLabel
@@ -19,12 +20,18 @@ TCP: Final = 6
 UDP: Final = 17
 ICMPV6: Final = 58
 
-COOKIE: Final = slice(10, 18)  # in an ICMP or UDP probe: 8 octets of header, 2 of compensation, the cookie
+# An ICMP or UDP probe: 8 octets of header, 2 of compensation, then its tag: the run's slot, the probe's code
+# and its cookie.
+TAG: Final = struct.Struct("!IH8s")
+TAG_AT: Final = 10
+TAGGED: Final = TAG_AT + TAG.size
+_PAYLOAD: Final = TAGGED - 8
 MAX_OCTETS: Final = 2048  # of a received packet that are looked at; an ICMP error has at most 1280
 
-_V4 = struct.Struct("!BBHHHBBH4s4s")
 _TCP = struct.Struct("!HHIIBB")
-_FRAGMENT: Final = 0x1FFF
+_V6_EXTENSIONS: Final = frozenset({0, 43, 60})  # hop-by-hop, routing, destination options (RFC 8200)
+_V6_FRAGMENT: Final = 44
+_MAX_EXTENSIONS: Final = 8
 _ECHO_REPLY, _UNREACHABLE, _EXCEEDED = 0, 3, 11
 _ECHO_REPLY6, _UNREACHABLE6, _EXCEEDED6 = 129, 1, 3
 
@@ -62,23 +69,62 @@ class Segment(NamedTuple):
     syn: bool
 
 
+def packed(address: str) -> bytes:
+    """An address as a socket writes it, in octets; OSError if it is none."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_pton(family, address.partition("%")[0])
+
+
+def text(address: bytes) -> str:
+    """An address in octets as sockets and results write it."""
+    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
+
+
+def peek4(packet: bytes) -> tuple[int, int, int, int] | None:
+    """Type, code, quoted protocol and where the tag is, of an IPv4 packet of the most usual shape.
+
+    That is an echo reply, or an error without IP options and extensions that quotes enough. None, for any
+    other, means that :func:`parse_icmp4` is to be asked; where this says something, both say the same.
+    """
+    size = len(packet)
+    if size < 28 + _PAYLOAD or packet[0] != 0x45 or packet[9] != ICMP or packet[6] & 0x1F or packet[7]:
+        return None
+    kind = packet[20]
+    if kind == _ECHO_REPLY:
+        return kind, packet[21], ICMP, 28 + TAG_AT - 8
+    if (
+        size < 48 + TAGGED
+        or size > 28 + UNEXTENDED
+        or packet[25]
+        or packet[28] != 0x45
+        or packet[34] & 0x1F
+        or packet[35]
+        or _error(kind, packet[21], _UNREACHABLE, _EXCEEDED) is None
+    ):
+        return None
+    return kind, packet[21], packet[37], 48 + TAG_AT
+
+
 def parse_icmp4(packet: bytes) -> Answer | None:
     """An answer from an IPv4 packet as a raw socket gives it, IP header first."""
-    found = _ipv4(packet)
-    if found is None or found[0] != ICMP or found[4]:
+    header = header4(packet)
+    if packet[9:10] != b"\x01" or not header or len(packet) < header + 8:
         return None
-    source, message = found[1], found[5]
-    if len(message) < 8:
-        return None
-    kind, code = message[0], message[1]
+    source, kind, code = packet[12:16], packet[header], packet[header + 1]
     if kind == _ECHO_REPLY:
-        return Answer("echo", source, kind, code, message[8:], None, ())
+        return Answer("echo", source, kind, code, packet[header + 8 :], None, ())
     name = _error(kind, code, _UNREACHABLE, _EXCEEDED)
-    quoted, mpls = split(message[8:], message[5] * 4)  # RFC 4884, 4.1: in 32-bit words
-    inner = _ipv4(quoted)
-    if name is None or inner is None or inner[4] or len(inner[5]) < 8:
+    if name is None:
+        return None
+    # RFC 4884, 4.1: the length counts 32-bit words.
+    quoted, mpls = split(packet[header + 8 :], packet[header + 5] * 4)
+    inner = header4(quoted)
+    if not inner or len(quoted) < inner + 8:
         return None  # RFC 792: at least 8 octets of the transport header, and of the first fragment
-    return Answer(name, source, kind, code, b"", Quote(inner[0], inner[2], inner[3], inner[5]), mpls)
+    identification = quoted[4] << 8 | quoted[5]
+    return Answer(
+        name, source, kind, code, b"", Quote(quoted[9], quoted[16:20], identification, quoted[inner:]), mpls
+    )
 
 
 def parse_icmp6(message: bytes) -> Answer | None:
@@ -89,18 +135,19 @@ def parse_icmp6(message: bytes) -> Answer | None:
     if kind == _ECHO_REPLY6:
         return Answer("echo", None, kind, code, message[8:], None, ())
     name = _error(kind, code, _UNREACHABLE6, _EXCEEDED6)
-    quoted, mpls = split(message[8:], message[4] * 8)  # RFC 4884, 4.3 and 4.4: in 64-bit words
-    if name is None or len(quoted) < 48 or quoted[0] >> 4 != 6:
+    if name is None:
         return None
-    return Answer(name, None, kind, code, b"", Quote(quoted[6], quoted[24:40], None, quoted[40:]), mpls)
+    quoted, mpls = split(message[8:], message[4] * 8)  # RFC 4884, 4.3 and 4.4: in 64-bit words
+    if len(quoted) < 48 or quoted[0] >> 4 != 6:
+        return None
+    protocol, transport = _transport6(quoted)
+    return Answer(name, None, kind, code, b"", Quote(protocol, quoted[24:40], None, transport), mpls)
 
 
 def parse_tcp4(packet: bytes) -> Segment | None:
     """A SYN-ACK or RST from an IPv4 packet, IP header first."""
-    found = _ipv4(packet)
-    if found is None or found[0] != TCP or found[4]:
-        return None
-    return _segment(found[1], found[5])
+    header = header4(packet)
+    return _segment(packet[12:16], packet[header:]) if header and packet[9] == TCP else None
 
 
 def parse_tcp6(message: bytes) -> Segment | None:
@@ -132,12 +179,26 @@ def _segment(source: bytes | None, octets: bytes) -> Segment | None:
     return Segment(source, source_port, destination_port, acknowledged, bool(syn) and not reset)
 
 
-def _ipv4(packet: bytes) -> tuple[int, bytes, bytes, int, int, bytes] | None:
-    """Protocol, source, destination, identification, fragment offset and payload of an IPv4 packet."""
-    if len(packet) < 20:
-        return None
-    first, _, _, identification, fragment, _, protocol, _, source, destination = _V4.unpack_from(packet)
-    header = (first & 15) * 4
-    if first >> 4 != 4 or header < 20 or len(packet) < header:
-        return None
-    return protocol, source, destination, identification, fragment & _FRAGMENT, packet[header:]
+def header4(packet: bytes) -> int:
+    """Octets of the IPv4 header; 0 if it is none that is whole, or of a fragment that is not the first."""
+    if len(packet) < 20 or packet[0] >> 4 != 4 or packet[6] & 0x1F or packet[7]:
+        return 0
+    header = (packet[0] & 15) * 4
+    return header if 20 <= header <= len(packet) else 0
+
+
+def _transport6(packet: bytes) -> tuple[int, bytes]:
+    """Protocol and octets of what follows an IPv6 header and its extensions (RFC 8200, 4)."""
+    protocol, at = packet[6], 40
+    for _ in range(_MAX_EXTENSIONS):
+        if protocol not in _V6_EXTENSIONS and protocol != _V6_FRAGMENT:
+            break
+        if at + 8 > len(packet):
+            return protocol, b""
+        if protocol == _V6_FRAGMENT:
+            if packet[at + 2] or packet[at + 3] & 0xF8:
+                return packet[at], b""  # not the first fragment
+            protocol, at = packet[at], at + 8
+        else:
+            protocol, at = packet[at], at + 8 + packet[at + 1] * 8
+    return protocol, packet[at:]

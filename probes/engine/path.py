@@ -6,8 +6,9 @@ counts for the very probe that it answers, however late, until the trace is clos
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from probes.engine.packets import text
 from probes.observation import Hop, Reply
 
 if TYPE_CHECKING:
@@ -18,22 +19,81 @@ WINDOW: Final = 4
 MAX_REPLIES: Final = 4  # that are kept for one TTL
 RETRY_S: Final = 0.5  # a hop that limits its rate needs a pause before it answers again
 _FIRST_SOFT_S: Final = 0.3
-_NEVER: Final = float("inf")
+NEVER: Final = float("inf")
+
+
+class Patience:
+    """How long silence is waited for, from what was heard before at the same vantage.
+
+    Ten times the slowest answer, as traceroute(8) waits by default, but no less than half a second: and the
+    whole wait until there is some experience. A path with slow or unsteady answers is thus always waited for.
+    """
+
+    __slots__ = ("_answers", "_slowest")
+    ANSWERS: Final = 64
+    FACTOR: Final = 10.0
+    LEAST_S: Final = 0.5
+
+    def __init__(self) -> None:
+        self._answers = 0
+        self._slowest = 0.0
+
+    def note(self, rtt_s: float) -> None:
+        self._answers += 1
+        self._slowest = max(self._slowest, rtt_s)
+
+    def of(self, wait_s: float) -> float:
+        """How long to wait where ``wait_s`` is the most."""
+        if self._answers < self.ANSWERS:
+            return wait_s
+        return min(wait_s, max(self.LEAST_S, self.FACTOR * self._slowest))
+
+
+# Attempt, address (packed), round-trip time in seconds, ICMP type and code, MPLS labels.
+_Kept: TypeAlias = "tuple[int, bytes, float, tuple[int, int] | None, tuple[MplsLabel, ...]]"
 
 
 class Path:
     """One trace: ``wait_s`` for each probe, ``attempts`` for a silent hop below an answer."""
 
-    def __init__(self, max_ttl: int, wait_s: float, attempts: int, deadline_s: float) -> None:
+    __slots__ = (
+        "_again",
+        "_attempts",
+        "_deadline",
+        "_farthest",
+        "_first",
+        "_lifetime",
+        "_limit",
+        "_max_ttl",
+        "_patience",
+        "_reached",
+        "_replies",
+        "_silent",
+        "_slowest",
+        "_soft_at",
+        "_stopped",
+        "_wait",
+        "_waiting",
+        "duplicates",
+    )
+
+    def __init__(
+        self, max_ttl: int, wait_s: float, attempts: int, deadline_s: float, patience: Patience | None = None
+    ) -> None:
         self._max_ttl = max_ttl
         self._wait = wait_s
+        self._patience = patience or Patience()
         self._attempts = attempts
         self._lifetime = deadline_s
-        self._deadline = _NEVER
-        self._next = 1
-        self._sent: dict[int, list[float]] = {}
-        self._replies: dict[int, dict[int, list[Reply]]] = {}
+        self._deadline = NEVER
+        self._first: list[float] = []  # when each TTL, from 1, was first probed
+        self._again: dict[int, list[float]] = {}  # when it was probed again
+        self._waiting: list[int] = []  # TTLs whose last probe may still hold others up, oldest first
+        self._silent: list[int] = []  # those that were given up to do so
+        self._replies: dict[int, list[_Kept]] = {}
+        self._soft_at = NEVER  # when the oldest of those that wait no longer holds others up
         self._farthest = 0
+        self._limit = min(max_ttl, GAP)  # the farthest TTL that may be probed as things stand
         self._reached: int | None = None
         self._stopped: int | None = None
         self._slowest = 0.0
@@ -50,36 +110,41 @@ class Path:
 
     def next(self, now: float, window: int = WINDOW) -> tuple[int, int] | None:
         """The TTL and attempt (from 0) to send now, or None; at most ``window`` probes are waited for."""
+        if now >= self._soft_at:
+            self._give_up(now)
         if now >= self._deadline:
             return None
-        soft = self._soft()
-        waiting = 0
-        for ttl in self._open():
-            quiet = now - self._sent[ttl][-1]
-            if quiet < soft:
-                waiting += 1
-            elif self._may_retry(ttl) and quiet >= max(soft, RETRY_S):
-                return ttl, len(self._sent[ttl])
-        if waiting < window and self._next <= self._limit():
-            return self._next, 0
-        return None
+        if self._silent and self._attempts > 1:
+            for ttl in self._silent:
+                if self._may_retry(ttl) and now - self._last(ttl) >= RETRY_S:
+                    return ttl, 1 + len(self._again.get(ttl, ()))
+        ttl = len(self._first) + 1
+        return (ttl, 0) if ttl <= self._limit and len(self._waiting) < window else None
 
     def sent(self, ttl: int, now: float) -> None:
         """Note that :meth:`next`'s probe left."""
-        if not self._sent:
-            self._deadline = now + self._lifetime
-        self._sent.setdefault(ttl, []).append(now)
-        self._next = max(self._next, ttl + 1)
+        if ttl > len(self._first):
+            if not self._first:
+                self._deadline = now + self._lifetime
+            self._first.append(now)
+        else:
+            self._silent.remove(ttl)
+            self._again.setdefault(ttl, []).append(now)
+        if not self._waiting:
+            self._soft_at = now + self._soft()
+        self._waiting.append(ttl)
 
     def sent_at(self, ttl: int, attempt: int) -> float | None:
-        times = self._sent.get(ttl, ())
-        return times[attempt] if attempt < len(times) else None
+        if attempt == 0:
+            return self._first[ttl - 1] if 0 < ttl <= len(self._first) else None
+        again = self._again.get(ttl, ())
+        return again[attempt - 1] if attempt <= len(again) else None
 
     def answer(
         self,
         ttl: int,
         attempt: int,
-        address: str,
+        address: bytes,
         at: float,
         *,
         icmp: tuple[int, int] | None = None,
@@ -91,68 +156,101 @@ class Path:
         sent = self.sent_at(ttl, attempt)
         if sent is None:
             return
-        kept = self._replies.setdefault(ttl, {}).setdefault(attempt, [])
-        if len(kept) >= MAX_REPLIES or any(reply.address == address for reply in kept):
+        rtt = at - sent if at > sent else 0.0
+        kept = self._replies.get(ttl)
+        if kept is None:
+            self._replies[ttl] = [(attempt, address, rtt, icmp, mpls)]
+        elif len(kept) >= MAX_REPLIES or any(each[:2] == (attempt, address) for each in kept):
             self.duplicates += 1
+            return
         else:
-            rtt = max(0.0, at - sent)
-            self._slowest = max(self._slowest, rtt)
-            kept.append(Reply(address=address, rtt_ms=round(rtt * 1000, 4), icmp=icmp, mpls=mpls))
-        self._farthest = max(self._farthest, ttl)
+            kept.append((attempt, address, rtt, icmp, mpls))
+        self._patience.note(rtt)
+        self._slowest = max(self._slowest, rtt)
         if reached and (self._reached is None or ttl < self._reached):
             self._reached = ttl
         if stopped and (self._stopped is None or ttl < self._stopped):
             self._stopped = ttl
+        self._farthest = max(self._farthest, ttl)
+        end = self.end
+        if end is None:
+            self._limit = min(self._max_ttl, self._farthest + GAP)
+            self._waiting = [each for each in self._waiting if each != ttl]
+        else:  # what lies beyond is of no interest, and must hold nothing up
+            self._limit = min(self._max_ttl, end)
+            self._waiting = [each for each in self._waiting if each != ttl and each <= end]
+            self._silent = [each for each in self._silent if each <= end]
+        if ttl in self._silent:
+            self._silent.remove(ttl)
+        self._soft_at = self._last(self._waiting[0]) + self._soft() if self._waiting else NEVER
 
     def wake(self, now: float) -> float:
-        """When to look again, if nothing is answered before."""
-        soft = self._soft()
-        times = [self._deadline]
-        for ttl in self._open():
-            last = self._sent[ttl][-1]
-            # The hard wait ends the trace; the soft one lets the next TTL go, or the retry.
-            times += [last + self._wait, last + soft]
-            if self._may_retry(ttl):
-                times.append(last + max(soft, RETRY_S))
-        return min((time for time in times if time > now), default=now)
+        """When to look again, if nothing is answered before; ``now`` or before if it may be over."""
+        at = self._soft_at if len(self._first) < self._limit else self._close_at()
+        if self._attempts > 1:
+            for ttl in (*self._silent, *self._waiting):
+                if self._may_retry(ttl):
+                    at = min(
+                        at, max(self._last(ttl) + RETRY_S, self._soft_at if ttl in self._waiting else now)
+                    )
+        return min(at, self._deadline)
 
     def closed(self, now: float) -> bool:
         """Whether no further probe will be sent and no answer is waited for."""
         if now >= self._deadline:
             return True
-        if self._next <= self._limit():
+        if len(self._first) < self._limit or now < self._close_at():
             return False
-        for ttl in self._open():
-            if now - self._sent[ttl][-1] < self._wait or self._may_retry(ttl):
-                return False
-        return True
+        return self._attempts == 1 or not any(map(self._may_retry, (*self._silent, *self._waiting)))
 
     def hops(self) -> tuple[Hop, ...]:
         """What answered at each TTL that was probed, up to the end."""
-        last = self.end or max(self._sent, default=0)
-        return tuple(
-            Hop(
-                ttl=ttl,
-                replies=tuple(
-                    reply for _, kept in sorted(self._replies.get(ttl, {}).items()) for reply in kept
-                )[:MAX_REPLIES],
-            )
-            for ttl in range(1, last + 1)
+        last = self.end or len(self._first)
+        return tuple(self._hop(ttl) for ttl in range(1, last + 1))
+
+    def _hop(self, ttl: int) -> Hop:
+        kept = self._replies.get(ttl)
+        if kept is None:
+            return Hop(ttl=ttl, replies=())
+        if len(kept) > 1:
+            kept = sorted(kept, key=_attempt)
+        return Hop(
+            ttl=ttl,
+            replies=tuple(
+                [
+                    Reply(address=text(address), rtt_ms=round(rtt * 1000, 4), icmp=icmp, mpls=mpls)
+                    for _, address, rtt, icmp, mpls in kept
+                ]
+            ),
         )
 
-    def _limit(self) -> int:
-        """The farthest TTL that may be probed as things stand."""
-        return min(self._max_ttl, self._farthest + GAP) if self.end is None else min(self._max_ttl, self.end)
+    def _give_up(self, now: float) -> None:
+        """Let those no longer hold others up that have had their time."""
+        soft = self._soft()
+        waiting = self._waiting
+        while waiting and now >= self._last(waiting[0]) + soft:
+            self._silent.append(waiting.pop(0))
+        self._soft_at = self._last(waiting[0]) + soft if waiting else NEVER
 
-    def _open(self) -> list[int]:
-        """The TTLs that were probed, are of interest and have not answered."""
-        end = self.end
-        return [ttl for ttl in self._sent if ttl not in self._replies and (end is None or ttl <= end)]
+    def _last(self, ttl: int) -> float:
+        again = self._again.get(ttl)
+        return again[-1] if again else self._first[ttl - 1]
+
+    def _close_at(self) -> float:
+        """When the last probe that was not answered has been waited for."""
+        if not self._waiting and not self._silent:
+            return -NEVER
+        last = max(map(self._last, (*self._waiting, *self._silent)))
+        return last + self._patience.of(self._wait)
 
     def _may_retry(self, ttl: int) -> bool:
         # Below an answer a silent hop is worth another try; beyond it the TTLs themselves are the tries.
-        return ttl < self._farthest and len(self._sent[ttl]) < self._attempts
+        return ttl < self._farthest and 1 + len(self._again.get(ttl, ())) < self._attempts
 
     def _soft(self) -> float:
         """After how long a probe no longer holds the next one up; its answer still counts."""
         return min(self._wait, 2 * self._slowest + 0.04 if self._slowest else _FIRST_SOFT_S)
+
+
+def _attempt(kept: _Kept) -> int:
+    return kept[0]

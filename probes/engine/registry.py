@@ -6,90 +6,116 @@ of its addresses.
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Final
 
-from probes.engine.packets import COOKIE, Answer, Segment
+from probes.engine.packets import TAG, TAG_AT, Answer, Segment, peek4
 from probes.engine.run import Heard
 
 if TYPE_CHECKING:
+    from probes.engine.flow import Flow
     from probes.engine.run import Run
 
-_PAYLOAD_COOKIE = slice(COOKIE.start - 8, COOKIE.stop - 8)
+_PAYLOAD_AT: Final = TAG_AT - 8  # where the tag is in a payload
 
 
 class Registry:
-    """The runs in progress, by destination and by the cookies of the probes that were sent."""
+    """The runs in progress, by slot and by destination."""
 
     def __init__(self) -> None:
-        self.runs: set[Run] = set()
+        self.runs: dict[int, Run] = {}
         self._by_destination: dict[bytes, list[Run]] = {}
-        self._by_cookie: dict[bytes, Run] = {}
+        self._slots = itertools.count(1)
+
+    def slot(self) -> int:
+        """A slot for a new run, which its flow is to be made with."""
+        return next(self._slots) & 0xFFFFFFFF
 
     def add(self, run: Run) -> None:
-        self.runs.add(run)
+        """Know a run; another one's slot must not be taken."""
+        if self.runs.setdefault(run.flow.slot, run) is not run:
+            raise ValueError(f"slot {run.flow.slot} is taken")
         self._by_destination.setdefault(run.flow.destination, []).append(run)
 
-    def note(self, run: Run, packet: bytes) -> None:
-        """Remember a probe that is about to be sent."""
-        if run.flow.method != "tcp":
-            at = run.flow.header
-            self._by_cookie[packet[at + COOKIE.start : at + COOKIE.stop]] = run
+    def same(self, flow: Flow) -> bool:
+        """Whether a run in progress has the same method, ends and ports."""
+        return any(
+            (run.flow.method, run.flow.remote, run.flow.local) == (flow.method, flow.remote, flow.local)
+            for run in self._by_destination.get(flow.destination, ())
+        )
 
     def remove(self, run: Run) -> None:
-        if run not in self.runs:
+        if self.runs.get(run.flow.slot) is not run:
             return
-        self.runs.discard(run)
+        del self.runs[run.flow.slot]
         same = self._by_destination[run.flow.destination]
         same.remove(run)
         if not same:
             del self._by_destination[run.flow.destination]
-        for cookie in run.flow.cookies:
-            self._by_cookie.pop(cookie, None)
 
-    def icmp(self, answer: Answer, source: str, at: float) -> tuple[Run, Heard] | None:
-        """The probe that an ICMP message answers; ``source`` is the socket's word for IPv6."""
-        sender = source if answer.source is None else socket.inet_ntop(socket.AF_INET, answer.source)
-        kind = (answer.type, answer.code)
-        if answer.quote is None:
-            run = self._by_cookie.get(answer.payload[_PAYLOAD_COOKIE])
-            if run is None or run.flow.method != "icmp":
-                return None
-            return run, Heard(run.flow.cookies[answer.payload[_PAYLOAD_COOKIE]], sender, at, kind)
-        for run in self._by_destination.get(answer.quote.destination, ()):
-            match = run.flow.match(answer.quote)
-            if match is not None:
-                break
-        else:
+    def usual(self, packet: bytes, at: float) -> tuple[Run, Heard] | None:
+        """What :meth:`icmp` says of an IPv4 packet, if it is of the most usual shape and ours."""
+        seen = peek4(packet)
+        if seen is None:
             return None
-        heard = Heard(
-            match.code,
-            sender,
-            at,
-            kind,
-            error=answer.kind == "unreachable",
-            exceeded=answer.kind == "exceeded",
-            proved=match.proved,
-            mpls=answer.mpls,
-        )
-        return run, heard
+        kind, code, protocol, where = seen
+        slot, probe, cookie = TAG.unpack_from(packet, where)
+        run = self.runs.get(slot)
+        if run is None or run.flow.protocol != protocol or not run.flow.knows(probe, cookie):
+            return None
+        error = kind != 0
+        exceeded = kind == 11
+        if not error and run.flow.method != "icmp":
+            return None
+        return run, Heard(probe, packet[12:16], at, (kind, code), error and not exceeded, exceeded)
 
-    def segment(self, segment: Segment, source: str, at: float) -> tuple[Run, Heard] | None:
+    def icmp(self, answer: Answer, source: bytes, at: float) -> tuple[Run, Heard] | None:
+        """The probe that an ICMP message answers; ``source`` is the socket's word for IPv6."""
+        sender = answer.source or source
+        kind = (answer.type, answer.code)
+        quote = answer.quote
+        if quote is None:
+            found = self._tagged(answer.payload, _PAYLOAD_AT)
+            if found is None or found[0].flow.method != "icmp":
+                return None
+            return found[0], Heard(found[1], sender, at, kind)
+        found = self._tagged(quote.transport, TAG_AT)
+        if found is not None and found[0].flow.protocol == quote.protocol:
+            run, code, proved = *found, True
+        else:
+            for run in self._by_destination.get(quote.destination, ()):
+                match = run.flow.match(quote)
+                if match is not None:
+                    code, proved = match
+                    break
+            else:
+                return None
+        exceeded = answer.kind == "exceeded"
+        return run, Heard(code, sender, at, kind, not exceeded, exceeded, proved, answer.mpls)
+
+    def segment(self, segment: Segment, source: bytes, at: float) -> tuple[Run, Heard] | None:
         """The SYN that a SYN-ACK or RST answers."""
-        family = socket.AF_INET6 if ":" in source else socket.AF_INET
-        sender = segment.source or socket.inet_pton(family, source)
+        sender = segment.source or source
         for run in self._by_destination.get(sender, ()):
             flow = run.flow
             ports = (segment.destination_port, segment.source_port)
             if flow.method == "tcp" and ports == (flow.local, flow.remote):
                 code = flow.acknowledges(segment.acknowledged)
                 if code is not None:
-                    return run, Heard(code, run.address, at, None)
+                    return run, Heard(code, sender, at, None)
         return None
 
-    def datagram(self, payload: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
+    def datagram(self, payload: bytes, source: bytes, at: float) -> tuple[Run, Heard] | None:
         """The UDP probe that a datagram answers: only one that gives the cookie back is known to."""
-        run = self._by_cookie.get(payload[_PAYLOAD_COOKIE])
-        if run is None or run.flow.method != "udp":
+        found = self._tagged(payload, _PAYLOAD_AT)
+        if found is None or found[0].flow.method != "udp":
             return None
-        return run, Heard(run.flow.cookies[payload[_PAYLOAD_COOKIE]], source, at, None)
+        return found[0], Heard(found[1], source, at, None)
+
+    def _tagged(self, octets: bytes, at: int) -> tuple[Run, int] | None:
+        """The run and code of the probe whose tag the octets hold."""
+        if len(octets) < at + TAG.size:
+            return None
+        slot, code, cookie = TAG.unpack_from(octets, at)
+        run = self.runs.get(slot)
+        return (run, code) if run is not None and run.flow.knows(code, cookie) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,14 +10,15 @@ from probes.failure import MeasureError, refusal
 from probes.observation import PingResult, TraceResult
 
 if TYPE_CHECKING:
-    import asyncio
+    import socket
+    from collections.abc import Callable
 
     from probes.engine.flow import Flow
     from probes.engine.pacing import Bucket
     from probes.observation import ErrorCode, MplsLabel
 
 _PING_TTL: Final = 64
-_ORDER = itertools.count()
+NEVER: Final = float("inf")
 # ICMP codes of "destination unreachable" by which a host speaks of itself: protocol and port unreachable, and
 # its own firewall's refusals (RFC 792, RFC 1812 5.2.7.1; RFC 4443, 3.1).
 _OF_ITSELF: Final = {4: frozenset({2, 3, 9, 10, 13}), 6: frozenset({1, 4, 5, 6})}
@@ -31,7 +31,7 @@ class Heard(NamedTuple):
     """
 
     code: int
-    source: str
+    source: bytes
     at: float
     icmp: tuple[int, int] | None
     error: bool = False  # destination unreachable
@@ -41,18 +41,28 @@ class Heard(NamedTuple):
 
 
 class Run(ABC):
-    """A ping or trace of one flow; ``order`` tells which came first."""
+    """A ping or trace of one flow, on its way from the registry's entry to the call of ``ended``.
+
+    ``peer`` is the destination as sockets take it. ``held`` is a socket that keeps the source port for us.
+    """
+
+    __slots__ = ("bucket", "busy", "due", "ended", "failure", "flow", "held", "over", "peer", "ready")
 
     def __init__(self, address: str, flow: Flow, bucket: Bucket) -> None:
-        self.address = address
+        self.peer = (address, 0)
         self.flow = flow
         self.bucket = bucket
-        self.order = next(_ORDER)
-        self.due: float | None = None
-        self.ready = False
+        self.due = NEVER  # when the engine's earliest timer for this run is set
+        self.ready = False  # whether it stands in the engine's queue
+        self.over = False  # whether the registry knows it no more
         self.busy = 0  # how often the machine had no room for a packet
         self.failure: ErrorCode | None = None
-        self.future: asyncio.Future[None] | None = None
+        self.held: socket.socket | None = None
+        self.ended: Callable[[Run], None] = _nobody
+
+    @property
+    def address(self) -> str:
+        return self.peer[0]
 
     @abstractmethod
     def poll(self, now: float, window: int) -> tuple[int, int] | None:
@@ -81,11 +91,17 @@ class Run(ABC):
         if not heard.error:
             return True  # who can echo the cookie has the packet, whatever address it answers from
         assert heard.icmp is not None
-        return heard.source == self.address and heard.icmp[1] in _OF_ITSELF[self.flow.version]
+        return heard.source == self.flow.destination and heard.icmp[1] in _OF_ITSELF[self.flow.version]
+
+
+def _nobody(_: Run) -> None:
+    """Who waits for a run that nobody waits for."""
 
 
 class Ping(Run):
     """``count`` probes, one every ``interval`` seconds, each waited for ``timeout`` seconds."""
+
+    __slots__ = ("_count", "_interval", "_refused", "_rtts", "_sent", "_timeout", "duplicates")
 
     def __init__(
         self, address: str, flow: Flow, bucket: Bucket, count: int, interval_s: float, timeout_s: float
@@ -139,7 +155,7 @@ class Ping(Run):
             sent=len(self._sent),
             rtts_ms=tuple(round(self._rtts[code] * 1000, 4) for code in sorted(self._rtts)),
         )
-        if self.failure is not None and not self._rtts:
+        if self.failure is not None and (not self._rtts or self.failure == "cancelled"):
             raise MeasureError(self.failure, f"ping {self.address}: {self.failure}", result)
         return result
 
@@ -159,6 +175,8 @@ class Ping(Run):
 class Trace(Run):
     """A :class:`Path` and its flow; a probe's code is its attempt and its TTL."""
 
+    __slots__ = ("_path",)
+
     def __init__(self, address: str, flow: Flow, bucket: Bucket, path: Path) -> None:
         super().__init__(address, flow, bucket)
         self._path = path
@@ -173,20 +191,21 @@ class Trace(Run):
         self._path.sent(code & 0xFF, now)
 
     def heard(self, heard: Heard) -> None:
+        code, source, at, icmp, error, _, _, mpls = heard
         reached = self.by_destination(heard)
         self._path.answer(
-            heard.code & 0xFF,
-            heard.code >> 8,
-            heard.source,
-            heard.at,
-            icmp=heard.icmp,
-            mpls=heard.mpls,
+            code & 0xFF,
+            code >> 8,
+            source,
+            at,
+            icmp=icmp,
+            mpls=mpls,
             reached=reached,
-            stopped=heard.error and not reached,
+            stopped=error and not reached,
         )
 
     def wake(self, now: float) -> float:
-        return self._path.wake(now)
+        return self._path.wake(now) if self.failure is None else now
 
     def closed(self, now: float) -> bool:
         return self.failure is not None or self._path.closed(now)

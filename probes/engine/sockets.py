@@ -57,18 +57,17 @@ class Receiver:
         except OSError:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER // 4)
 
-    def drain(self) -> Iterator[tuple[bytes, str, float]]:
+    def drain(self) -> list[tuple[bytes, str, float]]:
         """At most a batch of what is there: octets, source address, time of receipt."""
+        found: list[tuple[bytes, str, float]] = []
+        receive = self.socket.recvmsg
+        try:
+            octets, ancillary, _, source = receive(MAX_OCTETS, _ANCILLARY)
+        except OSError:
+            return found  # nothing, or an error that an earlier probe left on the socket
         offset = self._clock.offset()
-        for _ in range(BATCH):
-            try:
-                octets, ancillary, _, source = self.socket.recvmsg(MAX_OCTETS, _ANCILLARY)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                continue  # an error that an earlier probe left on the socket
-            now = time.monotonic()
-            at = now
+        while True:
+            now = at = time.monotonic()
             for level, kind, data in ancillary:
                 if level != socket.SOL_SOCKET:
                     continue
@@ -77,7 +76,13 @@ class Receiver:
                     at = min(now, seconds + nanoseconds * 1e-9 - offset)
                 elif kind == _SO_RXQ_OVFL and len(data) >= _COUNT.size:
                     (self.dropped,) = _COUNT.unpack_from(data)
-            yield octets, source[0] if source else "", at
+            found.append((octets, source[0] if source else "", at))
+            if len(found) >= BATCH:
+                return found
+            try:
+                octets, ancillary, _, source = receive(MAX_OCTETS, _ANCILLARY)
+            except OSError:
+                return found
 
     def close(self) -> None:
         self.socket.close()

@@ -14,6 +14,7 @@ import pytest
 from probes.engine.engine import Engine
 from probes.engine.pacing import Pace
 from probes.failure import MeasureError
+from probes.observation import PingResult, TraceResult
 from probes.target import Settings, Target
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class TestPing:
 
     async def test_no_route_is_unreachable(self, session: Session, chain: Chain) -> None:
         seen = await chain.observe("ping", Target("e", address="192.0.2.1"), session)
-        assert (seen.error, seen.result) == ("unreachable", None)
+        assert (seen.error, seen.result.sent) == ("unreachable", 0)
 
     async def test_refusal_of_a_router_is_told(self, session: Session, chain: Chain) -> None:
         chain.ip(chain.source, "route", "add", "10.9.60.0/24", "via", "10.9.0.2")
@@ -90,7 +91,7 @@ class TestPing:
         with contextlib.suppress(asyncio.CancelledError):
             await task
         registry = session.engine._registry
-        assert (registry.runs, registry._by_cookie, registry._by_destination) == (set(), {}, {})
+        assert (registry.runs, registry._by_destination) == ({}, {})
 
 
 class TestTrace:
@@ -157,6 +158,41 @@ class TestTrace:
             assert result.reached == address.startswith("10.9.100.")
             assert path[3:] == ([[address]] if result.reached else [[]] * 5)
         assert session.engine.dropped == 0
+
+
+class TestBatch:
+    """Very many are measured in one go: every outcome is handed out once, as it comes."""
+
+    async def test_traces_and_pings(self, session: Session, chain: Chain) -> None:
+        addresses = [*chain.hops4, *chain.hops6, "192.0.2.1", "nobody"]
+        traced = {address: outcome async for address, outcome in session.engine.traces(iter(addresses))}
+        pinged = {address: outcome async for address, outcome in session.engine.pings(addresses, count=1)}
+        assert set(traced) == set(pinged) == set(addresses)
+        for address in (*chain.hops4, *chain.hops6):
+            trace, ping = traced[address], pinged[address]
+            assert isinstance(trace, TraceResult)
+            assert trace.reached
+            assert isinstance(ping, PingResult)
+            assert len(ping.rtts_ms) == 1
+        failures = [traced["192.0.2.1"], traced["nobody"], pinged["192.0.2.1"]]
+        assert [each.code for each in failures if isinstance(each, MeasureError)] == [
+            *("unreachable", "unsupported", "unreachable")
+        ]
+
+    async def test_left_early_it_leaves_nothing_behind(self, session: Session, chain: Chain) -> None:
+        stream = session.engine.traces([*chain.hops4, *chain.hops6] * 20)
+        async for _ in stream:
+            break
+        await stream.aclose()
+        registry = session.engine._registry
+        assert (registry.runs, registry._by_destination, session.engine._batches) == ({}, {}, [])
+
+    async def test_a_faulty_request_is_an_error(self, session: Session) -> None:
+        with pytest.raises(ValueError, match="needs a port"):
+            _ = [each async for each in session.engine.traces(["192.0.2.1"], "tcp")]
+
+    async def test_nothing_asked_nothing_given(self, session: Session) -> None:
+        assert [each async for each in session.engine.traces([])] == []
 
 
 UNPRIVILEGED = """

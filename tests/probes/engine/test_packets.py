@@ -14,6 +14,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6TimeExceeded, IPv6
 
 from probes.engine import packets
+from probes.engine.capture import checked
 from probes.engine.extensions import MAX_LABELS, checksum, labels, split
 from probes.engine.flow import Flow, Match, Method
 from probes.observation import MplsLabel
@@ -54,6 +55,7 @@ class TestFlow:
     @pytest.mark.parametrize("method", METHODS)
     def test_scapy_agrees(self, method: Method, version: int) -> None:
         probe = flow(method, version).packet(0x0203, 3)
+        probe = checked(probe) if version == 4 else probe
         read = dissect(version, probe)
         assert (read.src, read.dst) == (str(SOURCE[version]), str(TARGET[version]))
         assert (read.ttl if version == 4 else read.hlim) == 3
@@ -64,6 +66,22 @@ class TestFlow:
         if "cksum" in again.payload.fields:
             del again.payload.cksum
         assert bytes(again) == probe
+
+    @pytest.mark.parametrize("version", [4, 6])
+    @pytest.mark.parametrize("method", METHODS)
+    @given(code=st.integers(0, 0xFFFF), slot=st.integers(0, 0xFFFFFFFF), mark=st.binary(max_size=70))
+    def test_checksums_are_right(
+        self, method: Method, version: Version, code: int, slot: int, mark: bytes
+    ) -> None:
+        remote = 0 if method == "icmp" else 443
+        sent = Flow(method, SOURCE[version].packed, TARGET[version].packed, 0xFFFF, remote, mark, slot)
+        probe = sent.packet(code, 255)
+        length = len(probe) - sent.header
+        pseudo = SOURCE[version].packed + TARGET[version].packed + struct.pack("!II", length, sent.protocol)
+        covered = probe[sent.header :]
+        if version == 6 or method != "icmp":
+            covered += b"\0" * (len(covered) % 2) + pseudo
+        assert checksum(covered) == 0
 
     @pytest.mark.parametrize("version", [4, 6])
     @pytest.mark.parametrize("method", METHODS)
@@ -246,6 +264,38 @@ class TestExtensions:
 
     def test_stack_is_bounded(self) -> None:
         assert len(labels(extension(mpls(*[(1, 0, 0, 1)] * 500)), checked=True)) == MAX_LABELS
+
+
+class TestUsual:
+    """The quick look at the usual shapes says what the whole parser says, or nothing."""
+
+    @given(
+        quoted=st.sampled_from([28, 40, 50, 60, 128, 160]),
+        kind=st.sampled_from([0, 3, 5, 8, 11]),
+        code=st.integers(0, 15),
+        changes=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=3),
+    )
+    def test_agrees(self, quoted: int, kind: int, code: int, changes: list[tuple[int, int]]) -> None:
+        probe = flow("icmp", 4).packet(3, 3) + bytes(100)
+        octets = bytearray(error4(probe[:quoted], kind, code))
+        for at, value in changes:
+            octets[at % len(octets)] = value
+        seen, whole = packets.peek4(bytes(octets)), packets.parse_icmp4(bytes(octets))
+        if seen is None:
+            return
+        assert whole is not None
+        assert seen[:2] == (whole.type, whole.code)
+        rest = whole.payload[packets.TAG_AT - 8 :]
+        if whole.quote is not None:
+            assert seen[2] == whole.quote.protocol
+            assert whole.mpls == ()
+            rest = whole.quote.transport[packets.TAG_AT :]
+        assert octets[seen[3] :] == rest
+
+    def test_sees_the_usual(self) -> None:
+        probe = flow("icmp", 4).packet(3, 3)
+        assert packets.peek4(error4(probe)) == (11, 0, 1, 48 + packets.TAG_AT)
+        assert packets.peek4(error4(probe[28:], 0)) == (0, 0, 1, 20 + packets.TAG_AT)
 
 
 class TestStrangers:

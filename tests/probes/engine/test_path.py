@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.engine.path import GAP, MAX_REPLIES, Path
+from probes.engine.path import GAP, MAX_REPLIES, Path, Patience
 
 
 @dataclass(frozen=True, order=True)
@@ -21,6 +22,15 @@ class Answer:
     rtt: float
     reached: bool = False
     stopped: bool = False
+
+
+def octets(name: str) -> bytes:
+    """An address for the name of somebody here."""
+    return name.encode().ljust(4, b"\0")
+
+
+def name(address: str) -> str:
+    return socket.inet_aton(address).rstrip(b"\0").decode()
 
 
 Network = Callable[[int, int], list[Answer]]
@@ -61,7 +71,7 @@ class Walk:
             while coming and coming[0][0] <= now:
                 at, _, ttl, attempt, answer = heapq.heappop(coming)
                 self.path.answer(
-                    ttl, attempt, answer.address, at, reached=answer.reached, stopped=answer.stopped
+                    ttl, attempt, octets(answer.address), at, reached=answer.reached, stopped=answer.stopped
                 )
             if self.path.closed(now):
                 self.took = now - 100.0
@@ -79,7 +89,7 @@ class Walk:
         pytest.fail("the trace does not end")
 
     def addresses(self) -> list[list[str]]:
-        return [[reply.address for reply in hop.replies] for hop in self.path.hops()]
+        return [[name(reply.address) for reply in hop.replies] for hop in self.path.hops()]
 
 
 class TestPath:
@@ -189,7 +199,37 @@ class TestPath:
         walk = Walk(lambda ttl, attempt: [] if (ttl, attempt) in lost else network(ttl, attempt))
         for hop in walk.path.hops():
             for reply in hop.replies:
-                assert reply.address == ("dst" if hop.ttl >= hops else f"r{hop.ttl}")
+                assert name(reply.address) == ("dst" if hop.ttl >= hops else f"r{hop.ttl}")
                 assert reply.rtt_ms == pytest.approx(1000 * rtt * min(hop.ttl, hops), abs=0.01)
         assert len(walk.sent) <= 30 * 2
         assert walk.took <= 30.01
+
+
+class TestPatience:
+    """Silence is waited for ten times as long as the slowest answer took, within bounds."""
+
+    def test_without_experience_the_whole_wait(self) -> None:
+        patience = Patience()
+        for _ in range(Patience.ANSWERS - 1):
+            patience.note(0.001)
+        assert patience.of(3.0) == 3.0
+        patience.note(0.001)
+        assert patience.of(3.0) == Patience.LEAST_S
+        assert patience.of(0.2) == 0.2
+
+    @given(st.lists(st.floats(0, 10), min_size=Patience.ANSWERS, max_size=100), st.floats(0.01, 10))
+    def test_never_less_than_what_was_slow(self, rtts: list[float], wait: float) -> None:
+        patience = Patience()
+        for rtt in rtts:
+            patience.note(rtt)
+        assert min(wait, max(rtts)) <= patience.of(wait) <= wait
+
+    def test_a_trace_ends_sooner_with_experience(self) -> None:
+        patience = Patience()
+        for _ in range(Patience.ANSWERS):
+            patience.note(0.01)
+        path = Path(30, 5.0, 1, 30.0, patience)
+        for ttl in range(1, GAP + 1):
+            path.sent(ttl, 1.0)
+        assert not path.closed(1.4)
+        assert path.closed(1.51)

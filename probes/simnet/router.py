@@ -79,7 +79,7 @@ class _Hop:
     def __init__(
         self, hop: Hop, forth: _Luck, back: _Luck, way_back: Return, buckets: list[_Bucket | None], salt: int
     ) -> None:
-        self.addresses = [ipaddress.ip_address(address).packed for address in hop.addresses]
+        self.addresses = [packets.packed(address) for address in hop.addresses]
         self.forth = forth
         self.back = back
         self.delay_ns = int((hop.delay_ms + way_back.delay_ms) * _MILLISECOND)

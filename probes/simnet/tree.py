@@ -8,8 +8,11 @@ after ``hops`` steps at the least and at the most, with its target.
 from __future__ import annotations
 
 import ipaddress
+import socket
 import zlib
 from typing import TYPE_CHECKING, Final
+
+from probes.simnet.packets import packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +44,15 @@ class Tree:
 
     def hops(self, target: str) -> tuple[tuple[str, ...], ...]:
         """For each TTL from 1 the routers that may answer (one for each flow), then the target itself."""
-        steps = (self.routers(number) for number in self.steps(int(ipaddress.ip_address(target))))
+        steps = (self.routers(number) for number in self.steps(int.from_bytes(packed(target), "big")))
         return (*steps, (target,))
 
     def steps(self, target: int) -> list[int]:
         """The numbers of the steps on the way to a target, whose address is given as a number."""
         spec, index = self.spec, target - self._first
         least, most = spec.hops
-        length = least + self._drawn("length", target) * (most - least + 1) // _UNIT
+        drawn = self._drawn(b"length", target.to_bytes(4 if self._version == 4 else 16, "big"))
+        length = least + drawn * (most - least + 1) // _UNIT
         # width ** 17 is more than any number of targets, so each has routers of its own by then.
         return [
             (ttl - 1) * spec.targets + index % spec.width ** min(max(0, ttl - spec.shared), 17)
@@ -64,19 +68,19 @@ class Tree:
 
     def silent(self, router: str) -> bool:
         """Whether a router never answers."""
-        return self._drawn("silent", int(ipaddress.ip_address(router))) < self.spec.silent * _UNIT
+        return self._drawn(b"silent", packed(router)) < self.spec.silent * _UNIT
 
     def dead(self, target: str) -> bool:
         """Whether nobody is at a target's address."""
-        return self._drawn("dead", int(ipaddress.ip_address(target))) < self.spec.dead * _UNIT
+        return self._drawn(b"dead", packed(target)) < self.spec.dead * _UNIT
 
-    def _drawn(self, what: str, address: int) -> int:
+    def _drawn(self, what: bytes, address: bytes) -> int:
         """A number below 2**32 that is always the same for this world, and like chance."""
-        mixed = zlib.crc32(b"%s %s %x" % (self._seed, what.encode(), address)) * 0x9E3779B1 & 0xFFFFFFFF
+        mixed = zlib.crc32(b"%s %s " % (self._seed, what) + address) * 0x9E3779B1 & 0xFFFFFFFF
         mixed = (mixed ^ mixed >> 15) * 0x85EBCA77 & 0xFFFFFFFF
         return mixed ^ mixed >> 13
 
     def _text(self, number: int) -> str:
         if self._version == 4:
-            return str(ipaddress.IPv4Address(number))
-        return str(ipaddress.IPv6Address(number))
+            return socket.inet_ntop(socket.AF_INET, number.to_bytes(4, "big"))
+        return socket.inet_ntop(socket.AF_INET6, number.to_bytes(16, "big"))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from probes.simnet.processes import DEVICE
 from tests.bench.arena import Arena, ArenaError
 from tests.bench.claim import Evidence
-from tests.bench.flows import Capture, Ways
+from tests.bench.flows import Ways
 from tests.bench.row import Measure, Row
 from tests.bench.scenario import Scenario, tree_of
 from tests.bench.tools.scamper import Scamper
 from tests.bench.tools.tool import Job
 from tests.bench.truth import Truth
+from tests.bench.wire import Wire, sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +74,8 @@ class Contest(Scenario):
         tree = tree_of(arena.world)
         step = max(1, len(tree.targets) // (self.taken or len(tree.targets)))
         truth = Truth(tree, tree.targets[::step][: self.taken][: tool.limit])
-        with tempfile.TemporaryDirectory(dir=arena.directory) as name, Capture(arena.namespace) as capture:
+        watched = Wire(arena.namespace) if self.flows else nullcontext()
+        with tempfile.TemporaryDirectory(dir=arena.directory) as name, watched as wire:
             directory = Path(name)
             job = Job(directory / "targets", directory, **self.job)
             job.targets.write_text("".join(f"{address}\n" for address in truth.targets), encoding="ascii")
@@ -89,7 +92,8 @@ class Contest(Scenario):
             if tool.failed(spent.status):
                 raise ArenaError(f"failed with status {spent.status}: {arena.complaint(job.output)}")
             outcomes = list(tool.read(job))
-            false_paths = Ways(arena.world).false_paths(capture.packets(), outcomes) if self.flows else None
+            passed = None if wire is None else wire.passed()
+        false_paths = None if passed is None else Ways(arena.world).false_paths(sent(passed), outcomes)
         score = truth.score(outcomes, self.pings)
         counters = spent.counters
         busy = counters.cpu_s / spent.wall_s

@@ -1,21 +1,17 @@
 """Whether traces are true paths: of a world with equal routers side by side, the way that one flow takes.
 
-What the tool sent is seen on the vantage's device; where each of its flows goes, the world's own router says.
+Where each of the flows that a tool sent goes, the world's own router says.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
-import socket
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING
 
 from probes.simnet import packets
 from probes.simnet.router import Router
 from probes.simnet.topology import Topology
-from probes.vantages.local import LocalVantage
-from probes.vantages.vantage import Vantage
 from tests.bench.outcome import Trace
 
 if TYPE_CHECKING:
@@ -24,42 +20,9 @@ if TYPE_CHECKING:
     from probes.simnet.world import World
     from tests.bench.outcome import Outcome
 
-_ETH_P_ALL: Final = 0x0003  # linux/if_ether.h; with any other only what comes in is seen
-_PACKET_OUTGOING: Final = 4  # linux/if_packet.h
-_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h
-_ROOM: Final = 256 * 2**20  # octets; nothing is read while the tool runs
-
-
-class Capture:
-    """All IPv4 packets that leave a namespace from now on, kept by the kernel until they are asked for."""
-
-    def __init__(self, namespace: str) -> None:
-        vantage = Vantage(id="capture", latitude=0, longitude=0, netns=namespace)
-        with LocalVantage(vantage) as there:
-            self._socket = there.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
-        with contextlib.suppress(PermissionError):  # not in a user's own namespaces; there it is what it is
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def packets(self) -> list[bytes]:
-        """What has left since the last time."""
-        found: list[bytes] = []
-        while True:
-            try:
-                packet, source = self._socket.recvfrom(2048)
-            except BlockingIOError:
-                return found
-            if source[2] == _PACKET_OUTGOING and packet[0] >> 4 == 4:
-                found.append(packet)
-
 
 class Ways:
-    """Where flows go in a world without loss and limits; ``flows`` of a target are packets, one for each."""
+    """Where flows go in a world without loss and limits."""
 
     def __init__(self, world: World) -> None:
         topology = Topology(world)

@@ -27,7 +27,6 @@ class Headroom(Scenario):
     def play(self, options: Options, directory: Path) -> Evidence:
         facts: dict[str, float] = {}
         with Arena(self.world(options), directory) as arena:
-            self._send(arena, options, 10_000)  # the router works each destination out once
             for rate in self.rates:
                 name = f"{rate:,}/s" if rate else "unpaced"
                 facts |= {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ from tests.bench.claim import Evidence
 from tests.bench.outcome import Reply, Trace
 from tests.bench.scenario import Scenario, tree_of
 from tests.bench.truth import Truth
+from tests.bench.wire import Wire, echo_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.bench.scenario import Options
+    from tests.bench.truth import Score
 
 PROGRAM = "tests.bench.programs"
 
@@ -65,7 +68,9 @@ class Own(Scenario):
         sys.stderr.flush()
         output = arena.directory / "output"
         program = [sys.executable, "-m", f"{PROGRAM}.engine_trace", tree.targets[0], *map(str, numbers)]
-        spent = arena.run(program, output)
+        with Wire(arena.namespace) if part.block_ms >= 0 else nullcontext() as wire:
+            spent = arena.run(program, output)
+            passed = [] if wire is None else wire.passed()
         sys.stderr.write(f"{spent.wall_s:.2f} s\n")
         if spent.status:
             raise ArenaError(f"{part.name}: status {spent.status}: {arena.complaint(output)}")
@@ -75,28 +80,40 @@ class Own(Scenario):
         facts = {
             "probes": probes,
             "wall, s": said["wall_s"],
-            "probes/s": probes / said["wall_s"],
-            "CPU, µs a probe": said["cpu_s"] / probes * 1e6,
-            "CPU, µs a target": said["cpu_s"] / targets * 1e6,
-            "octets a target": said["octets"] / targets,
             "share of the living reached": said["reached"] / alive,
-            "share of probes that the world lost": spent.counters.lost / probes,
+            "lost by the world": spent.counters.lost,
             "router, share of a core": spent.counters.cpu_s / spent.wall_s,
         }
-        if said["rtts"]:
-            traces = [
-                Trace(target, (Reply(ttl, address, rtt),)) for target, ttl, address, rtt in said["rtts"]
-            ]
-            facts |= _errors(Truth(tree, tree.targets[:targets]), traces)
-        return facts
+        if part.block_ms < 0:
+            return facts | {
+                "CPU, µs a probe": said["cpu_s"] / probes * 1e6,
+                "CPU, µs a target": said["cpu_s"] / targets * 1e6,
+                "octets a target": said["octets"] / targets,
+            }
+        world = Truth(tree, tree.targets[:targets])
+        wire_ms = {(target, ttl): rtt for target, ttl, rtt in echo_times(passed)}
+        on_wire = (
+            rtt - world.rtt_ms(ttl) for (name, ttl), rtt in wire_ms.items() if ttl <= len(world.paths[name])
+        )
+        against_wire = (
+            rtt - wire_ms[target, ttl] for target, ttl, _, rtt in said["rtts"] if (target, ttl) in wire_ms
+        )
+        score = world.score(_traces(said["rtts"]))
+        facts |= _shares("RTT error", score)
+        facts |= _shares("on the wire", replace(score, errors_ms=tuple(on_wire)))
+        facts |= _shares("against the wire", replace(score, errors_ms=tuple(against_wire)))
+        return facts | {"wrong hops": score.wrong}
 
 
-def _errors(truth: Truth, traces: list[Trace]) -> dict[str, float]:
-    """The errors of the round-trip times; each trace here holds one answer."""
-    merged: dict[str, list[Reply]] = defaultdict(list)
-    for trace in traces:
-        merged[trace.target] += trace.replies
-    score = truth.score(Trace(target, tuple(replies)) for target, replies in merged.items())
-    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-    errors = {f"RTT error {name}, ms": score.error_ms(share) for name, share in shares.items()}
-    return {name: error for name, error in errors.items() if error is not None} | {"wrong hops": score.wrong}
+def _traces(rtts: list[tuple[str, int, str, float]]) -> Iterator[Trace]:
+    """The answers that the program printed, by target."""
+    replies: dict[str, list[Reply]] = defaultdict(list)
+    for target, ttl, address, rtt in rtts:
+        replies[target].append(Reply(ttl, address, rtt))
+    return (Trace(target, tuple(found)) for target, found in replies.items())
+
+
+def _shares(what: str, score: Score) -> dict[str, float]:
+    """The errors that half, nine tenths and 99 in 100 of the times do not exceed."""
+    errors = {name: score.error_ms(share) for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))}
+    return {f"{what} {name}, ms": error for name, error in errors.items() if error is not None}

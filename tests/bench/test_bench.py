@@ -22,6 +22,7 @@ from tests.bench.tools.sarhad import SarhadPing, SarhadTrace
 from tests.bench.tools.scamper import Scamper
 from tests.bench.tools.tool import Job
 from tests.bench.truth import GAP, Score, Truth
+from tests.bench.wire import Passed, echo_times, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,14 +134,37 @@ class TestTruth:
         assert score.error_ms(0.5) == pytest.approx(1)
 
 
+def packet(target: str, mark: int, ttl: int = 1) -> bytes:
+    """An echo request of the vantage; ``mark`` is its identifier, and so its flow."""
+    echo = struct.pack("!BBHHH", 8, 0, 0, mark, ttl) + bytes(2)
+    echo = echo[:2] + checksum(echo).to_bytes(2, "big") + echo[4:]
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(echo), 0, 0, ttl, 1, 0)
+    return header + bytes((192, 0, 2, 1)) + bytes(map(int, target.split("."))) + echo
+
+
+class TestWire:
+    """Times from device to device are those between a request and the first answer to it."""
+
+    def test_times(self) -> None:
+        world = variant({"targets": 60, "silent": 0, "dead": 0})
+        topology = Topology(world)
+        router = Router(topology, list(topology.sites))
+        target = tree_of(world).targets[0]
+        probes = [packet(target, 7, ttl) for ttl in (1, 2, 40)]
+        passed = [Passed(probe, out=True, at=10) for probe in probes]
+        for probe in probes:
+            router.receive(0, probe, 0)
+        passed += [Passed(bytes(octets), out=False, at=10 + due / 1e9) for due, _, _, octets in router.queue]
+        passed += passed[-3:]  # a copy of each answer
+        passed += [Passed(packet(target, 8), out=False, at=11)]  # somebody asks us
+        assert sent(passed) == probes
+        times = {ttl: rtt for address, ttl, rtt in echo_times(passed) if address == target}
+        assert times == pytest.approx({1: 3, 2: 6, 40: 3 * len(tree_of(world).hops(target))})
+        assert len(list(echo_times(passed))) == 3
+
+
 class TestFlows:
     """A trace is a false path where none of its probes' flows goes past all that answered."""
-
-    def packet(self, target: str, mark: int, ttl: int = 1) -> bytes:
-        echo = struct.pack("!BBHHH", 8, 0, 0, mark, ttl) + bytes(2)
-        echo = echo[:2] + checksum(echo).to_bytes(2, "big") + echo[4:]
-        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(echo), 0, 0, ttl, 1, 0)
-        return header + bytes((192, 0, 2, 1)) + bytes(map(int, target.split("."))) + echo
 
     def test_true_and_false_paths(self) -> None:
         world = variant({"targets": 60, "ecmp": 4, "silent": 0, "dead": 0})
@@ -148,16 +172,16 @@ class TestFlows:
         router = Router(topology, list(topology.sites))
         target = tree_of(world).targets[0]
 
-        def answerer(packet: bytes) -> str:
-            router.receive(0, packet, 0)
+        def answerer(probe: bytes) -> str:
+            router.receive(0, probe, 0)
             octets = router.queue.pop()[3]
             return ".".join(map(str, octets[12:16]))
 
         def way(probe: bytes) -> Trace:
             sent = {ttl: probe[:8] + bytes((ttl,)) + probe[9:] for ttl in range(1, 12)}
-            return Trace(target, tuple(Reply(ttl, answerer(packet)) for ttl, packet in sent.items()))
+            return Trace(target, tuple(Reply(ttl, answerer(octets)) for ttl, octets in sent.items()))
 
-        one, other = self.packet(target, 1), self.packet(target, 2)
+        one, other = packet(target, 1), packet(target, 2)
         mixed = Trace(target, (*way(one).replies[:6], *way(other).replies[6:]))
         ways = Ways(world)
         assert way(one) != way(other)

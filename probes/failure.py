@@ -18,6 +18,14 @@ class MeasureError(Exception):
         self.result = result
 
 
+class VantageError(Exception):
+    """A vantage cannot be used for what was asked of it."""
+
+
+class PrivilegeError(VantageError):
+    """This process is not allowed to do what the vantage needs; the message says what would allow it."""
+
+
 _CODES: dict[int, ErrorCode] = {
     errno.ECONNREFUSED: "refused",
     errno.ENETUNREACH: "unreachable",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.failure import MeasureError
+from probes.failure import MeasureError, PrivilegeError
 from probes.observation import PingObservation, PingResult, now
-from probes.vantages.vantage import PrivilegeError
 
 if TYPE_CHECKING:
     from probes.observation import ErrorCode

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from probes.failure import MeasureError, refusal
+from probes.failure import MeasureError, PrivilegeError, refusal
 from probes.observation import TraceObservation, TraceResult, now
-from probes.vantages.vantage import PrivilegeError
 
 if TYPE_CHECKING:
     from probes.observation import ErrorCode

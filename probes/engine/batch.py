@@ -7,8 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from probes.engine.run import Run
-from probes.failure import MeasureError
-from probes.vantages.vantage import PrivilegeError
+from probes.failure import MeasureError, PrivilegeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

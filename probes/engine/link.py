@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from probes.engine import packets, sockets
 from probes.engine.capture import checked, whole_ipv6
 from probes.engine.packets import packed
-from probes.vantages.vantage import PrivilegeError
+from probes.failure import PrivilegeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

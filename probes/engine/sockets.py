@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from probes.clock import Clock
 from probes.engine.packets import MAX_OCTETS
-from probes.vantages.vantage import PrivilegeError
+from probes.failure import PrivilegeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

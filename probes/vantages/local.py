@@ -12,19 +12,51 @@ import ctypes
 import errno
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from probes.vantages.vantage import PrivilegeError, VantageError
+from probes.failure import PrivilegeError, VantageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from probes.vantages.vantage import Vantage
-
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _RESOLV_CONF_OCTETS = 65_536
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Means(Protocol):
+    """How a vantage probes from this machine; :class:`~probes.vantages.vantage.Vantage` says it and where."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def netns(self) -> str | None: ...
+    @property
+    def source_address(self) -> str | None: ...
+    @property
+    def interface(self) -> str | None: ...
+    @property
+    def resolvers(self) -> tuple[str, ...]: ...
+    @property
+    def resolver_port(self) -> int: ...
+    def require_local(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """This machine as it is, where it does not matter where it stands."""
+
+    id: str = "here"
+    netns: str | None = None
+    source_address: str | None = None
+    interface: str | None = None
+    resolvers: tuple[str, ...] = ()
+    resolver_port: int = 53
+
+    def require_local(self) -> None:
+        """It is local."""
 
 
 class LocalVantage:
@@ -34,7 +66,7 @@ class LocalVantage:
     where this process may not enter it.
     """
 
-    def __init__(self, vantage: Vantage) -> None:
+    def __init__(self, vantage: Means) -> None:
         vantage.require_local()
         self.vantage = vantage
         self.resolvers: tuple[str, ...] = ()

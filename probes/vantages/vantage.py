@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from probes.document import Document, DocumentError, Fault, Model
+from probes.failure import VantageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,14 +18,6 @@ Kind = Literal["local", "fleet", "atlas", "globalping", "recorded"]
 _NETNS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 # IFNAMSIZ is 16 with the closing NUL; a name holds no slash and no space (dev_valid_name in Linux).
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
-
-
-class VantageError(Exception):
-    """A vantage cannot be used for what was asked of it."""
-
-
-class PrivilegeError(VantageError):
-    """This process is not allowed to do what the vantage needs; the message says what would allow it."""
 
 
 class Vantage(Model):

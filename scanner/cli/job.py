@@ -21,9 +21,10 @@ from geodata.catalog import GeodataError, Snapshot
 from geodata.territory import Territory
 from probes.document import DocumentError
 from probes.engine.pacing import Rates
+from probes.failure import VantageError
 from probes.observation import now
 from probes.target import Settings
-from probes.vantages.vantage import VantageError, load_vantages
+from probes.vantages.vantage import load_vantages
 from scanner import metrics
 from scanner.cli import exits
 from scanner.judge import Inputs, compose, special_name

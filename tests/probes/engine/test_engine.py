@@ -200,7 +200,8 @@ import asyncio, os, sys
 from probes.engine.engine import Engine
 from probes.engine.pacing import Pace
 from probes.vantages.local import LocalVantage
-from probes.vantages.vantage import PrivilegeError, Vantage
+from probes.failure import PrivilegeError
+from probes.vantages.vantage import Vantage
 
 async def main():
     vantage = Vantage(id="v", latitude=0, longitude=0)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.document import Document, DocumentError
+from probes.failure import VantageError
 from probes.vantages.local import LocalVantage
-from probes.vantages.vantage import Vantage, VantageError, load_vantages, parse_vantages
+from probes.vantages.vantage import Vantage, load_vantages, parse_vantages
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -54,7 +54,7 @@ class Tool(ABC):
     @property
     def note(self) -> str:
         """What a reader of its row should know."""
-        return f"the first {self.limit} targets" if self.limit else ""
+        return f"at most {self.limit} targets" if self.limit else ""
 
     @abstractmethod
     def command(self, job: Job) -> list[str]:

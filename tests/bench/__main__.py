@@ -20,7 +20,7 @@ _README: Final = Path(__file__).parents[2] / "README.md"
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and print; 0, 1 where something that is asked was not met, 2 for wrong usage or machine."""
+    """Measure and print; 0 whatever was found, 2 for wrong usage or a machine that cannot."""
     parser = _parser()
     given = parser.parse_args(arguments)
     partial = given.only or given.runs != Options.runs or given.targets or given.seed is not None
@@ -29,7 +29,6 @@ def main(arguments: list[str]) -> int:
     options = Options(given.runs, given.targets, given.seed, given.scamper)
     described = machine.described()
     played = []
-    met = True
     try:
         sandbox.enter()
         for scenario in SCENARIOS:
@@ -42,7 +41,6 @@ def main(arguments: list[str]) -> int:
                     sys.stderr.write(f"{scenario.name}: {error}\n")
                     evidence = Evidence({}, {})
             played.append((scenario.name, scenario.about, scenario.claims, evidence))
-            met = met and all(claim.met(evidence) for claim in scenario.claims)
     except (sandbox.SandboxError, SimnetError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -50,7 +48,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.write(tables)
     if given.write_readme:
         _README.write_text(table.placed(_README.read_text(encoding="utf-8"), tables), encoding="utf-8")
-    return 0 if met else 1
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

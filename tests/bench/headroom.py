@@ -45,6 +45,7 @@ class Headroom(Scenario):
         counters = spent.counters
         return {
             "probes/s": counters.sent / _SECONDS,
+            "answers/s": counters.answered / _SECONDS,
             "share answered": counters.answered / counters.sent,
             "router, share of a core": counters.cpu_s / _SECONDS,
             "router, µs a probe": counters.cpu_s / counters.sent * 1e6,

@@ -53,7 +53,7 @@ SCENARIOS: Final = (
             Scamper(SCAMPER),
             Scamper(AHEAD, ahead=4),
             Pycaracal("pycaracal"),
-            Traceroute("traceroute, 50 at once", runs=3),
+            Traceroute("traceroute -N 16, 50 at once", runs=3),
             Mtr("mtr, 50 at once", runs=1, limit=250),
             Nmap("nmap --traceroute", runs=1, limit=100),
             IcmplibTrace("icmplib, 50 threads", runs=1, limit=50),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,8 +26,6 @@ from tests.bench.truth import GAP, Score, Truth
 from tests.bench.wire import Passed, echo_times, sent
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.bench.tools.tool import Tool
 
 
@@ -287,6 +286,10 @@ class TestTable:
         once = table.placed(text, "new\n")
         assert once == f"before\n{table.BEGIN}\nnew\n{table.END}\nafter\n"
         assert table.placed(once, "new\n") == once
+
+    def test_readme_has_one(self) -> None:
+        readme = Path(__file__).parents[2] / "README.md"
+        assert "| world | tool |" in table.placed(readme.read_text(encoding="utf-8"), self.document())
 
     def test_a_document_without_a_place(self) -> None:
         with pytest.raises(ValueError, match="no section"):

@@ -93,6 +93,10 @@ class Mtr(_OneEach):
 class Nmap(Tool):
     """nmap's traceroute of the hosts that its echo request finds alive."""
 
+    @property
+    def note(self) -> str:
+        return f"{super().note}; it leaves out those that are dead".removeprefix("; ")
+
     def missing(self) -> str | None:
         return no_command("nmap", "nmap")
 

@@ -29,6 +29,7 @@ from probes.engine.link import Link
 from probes.engine.packets import packed, text
 from probes.engine.path import WINDOW, Path, Patience
 from probes.engine.registry import Registry
+from probes.engine.routers import Routers
 from probes.engine.run import NEVER, Ping, Run, Trace
 from probes.failure import MeasureError, error_code
 
@@ -70,6 +71,7 @@ class Engine:
         self._links: dict[int, Link] = {}
         self._registry = Registry()
         self._patience = Patience()
+        self._routers = Routers()
         self._timers: list[tuple[float, int, Run]] = []
         self._ready: deque[Run] = deque()
         self._batches: list[Batch[Any]] = []
@@ -207,7 +209,7 @@ class Engine:
             raise ValueError("max_ttl and attempts must be 1 to 255")
         flow = self._flow(address, method, port, trace=True)
         bucket = self._pace.target(address, monotonic())
-        path = Path(max_ttl, wait_s, attempts, deadline_s, self._patience)
+        path = Path(max_ttl, wait_s, attempts, deadline_s, self._patience, self._routers)
         return self._hold_port(Trace(text(flow.destination), flow, bucket, path))
 
     def _flow(self, address: str, method: Method, port: int | None, *, trace: bool) -> Flow:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from probes.engine.packets import text
+from probes.engine.routers import TRIES, Routers
 from probes.observation import Hop, Reply
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Path:
         "_patience",
         "_reached",
         "_replies",
+        "_retries",
+        "_routers",
         "_silent",
         "_slowest",
         "_soft_at",
@@ -78,11 +81,18 @@ class Path:
     )
 
     def __init__(
-        self, max_ttl: int, wait_s: float, attempts: int, deadline_s: float, patience: Patience | None = None
+        self,
+        max_ttl: int,
+        wait_s: float,
+        attempts: int,
+        deadline_s: float,
+        patience: Patience | None = None,
+        routers: Routers | None = None,
     ) -> None:
         self._max_ttl = max_ttl
         self._wait = wait_s
         self._patience = patience or Patience()
+        self._routers = routers or Routers()
         self._attempts = attempts
         self._lifetime = deadline_s
         self._deadline = NEVER
@@ -90,6 +100,7 @@ class Path:
         self._again: dict[int, list[float]] = {}  # when it was probed again
         self._waiting: list[int] = []  # TTLs whose last probe may still hold others up, oldest first
         self._silent: list[int] = []  # those that were given up to do so
+        self._retries: dict[int, float] = {}  # when which of these is to be probed again
         self._replies: dict[int, list[_Kept]] = {}
         self._soft_at = NEVER  # when the oldest of those that wait no longer holds others up
         self._farthest = 0
@@ -115,8 +126,9 @@ class Path:
         if now >= self._deadline:
             return None
         if self._silent and self._attempts > 1:
-            for ttl in self._silent:
-                if self._may_retry(ttl) and now - self._last(ttl) >= RETRY_S:
+            self._plan_retries(now)
+            for ttl, at in self._retries.items():
+                if now >= at:
                     return ttl, 1 + len(self._again.get(ttl, ()))
         ttl = len(self._first) + 1
         return (ttl, 0) if ttl <= self._limit and len(self._waiting) < window else None
@@ -129,6 +141,7 @@ class Path:
             self._first.append(now)
         else:
             self._silent.remove(ttl)
+            del self._retries[ttl]
             self._again.setdefault(ttl, []).append(now)
         if not self._waiting:
             self._soft_at = now + self._soft()
@@ -166,6 +179,8 @@ class Path:
         else:
             kept.append((attempt, address, rtt, icmp, mpls))
         self._patience.note(rtt)
+        if self._attempts > 1:
+            self._routers.note(ttl, attempt, address, self._neighbour(ttl - 1), self._neighbour(ttl + 1), at)
         self._slowest = max(self._slowest, rtt)
         if reached and (self._reached is None or ttl < self._reached):
             self._reached = ttl
@@ -180,19 +195,18 @@ class Path:
             self._limit = min(self._max_ttl, end)
             self._waiting = [each for each in self._waiting if each != ttl and each <= end]
             self._silent = [each for each in self._silent if each <= end]
+            self._retries = {each: at for each, at in self._retries.items() if each <= end}
         if ttl in self._silent:
             self._silent.remove(ttl)
+            self._retries.pop(ttl, None)
         self._soft_at = self._last(self._waiting[0]) + self._soft() if self._waiting else NEVER
 
-    def wake(self, now: float) -> float:
-        """When to look again, if nothing is answered before; ``now`` or before if it may be over."""
+    def wake(self) -> float:
+        """When to look again, if nothing is answered before; the past if it may be over."""
         at = self._soft_at if len(self._first) < self._limit else self._close_at()
         if self._attempts > 1:
-            for ttl in (*self._silent, *self._waiting):
-                if self._may_retry(ttl):
-                    at = min(
-                        at, max(self._last(ttl) + RETRY_S, self._soft_at if ttl in self._waiting else now)
-                    )
+            # One that waits may become a retry when it has had its time.
+            at = min(at, self._soft_at, *self._retries.values())
         return min(at, self._deadline)
 
     def closed(self, now: float) -> bool:
@@ -201,7 +215,10 @@ class Path:
             return True
         if len(self._first) < self._limit or now < self._close_at():
             return False
-        return self._attempts == 1 or not any(map(self._may_retry, (*self._silent, *self._waiting)))
+        if self._attempts == 1:
+            return True
+        self._plan_retries(now)
+        return not self._retries
 
     def hops(self) -> tuple[Hop, ...]:
         """What answered at each TTL that was probed, up to the end."""
@@ -243,9 +260,23 @@ class Path:
         last = max(map(self._last, (*self._waiting, *self._silent)))
         return last + self._patience.of(self._wait)
 
-    def _may_retry(self, ttl: int) -> bool:
-        # Below an answer a silent hop is worth another try; beyond it the TTLs themselves are the tries.
-        return ttl < self._farthest and 1 + len(self._again.get(ttl, ())) < self._attempts
+    def _plan_retries(self, now: float) -> None:
+        """Find out when silent hops are to be probed again: soon, or when their router has room for it."""
+        for ttl in self._silent:
+            if ttl in self._retries:
+                continue
+            tries = 1 + len(self._again.get(ttl, ()))
+            router = self._routers.expected(ttl, self._neighbour(ttl - 1), self._neighbour(ttl + 1))
+            # Below an answer a silent hop is worth another try; beyond it the TTLs themselves are the tries.
+            most = self._attempts if ttl < self._farthest else 1
+            most += self._routers.lossy
+            if tries < (most if router is None else most + TRIES):
+                at = max(now, self._last(ttl) + RETRY_S)
+                self._retries[ttl] = at if router is None else self._routers.turn(router, at)
+
+    def _neighbour(self, ttl: int) -> bytes | None:
+        kept = self._replies.get(ttl)
+        return kept[0][1] if kept else None
 
     def _soft(self) -> float:
         """After how long a probe no longer holds the next one up; its answer still counts."""

@@ -205,7 +205,7 @@ class Trace(Run):
         )
 
     def wake(self, now: float) -> float:
-        return self._path.wake(now) if self.failure is None else now
+        return self._path.wake() if self.failure is None else now
 
     def closed(self, now: float) -> bool:
         return self.failure is not None or self._path.closed(now)

@@ -52,13 +52,13 @@ class _Luck:
 
 
 class _Bucket:
-    """A token bucket: ``rate`` answers a second, as many at once (at least one)."""
+    """A token bucket: ``rate`` answers a second, a tenth of that at once (but two, or one where it is below)."""
 
     __slots__ = ("last", "most", "rate", "tokens")
 
     def __init__(self, rate: float) -> None:
         self.rate = rate / 1e9
-        self.most = self.tokens = max(1.0, rate)
+        self.most = self.tokens = max(1.0, min(rate, 2.0), rate * 0.1)
         self.last = 0
 
     def take(self, now: int) -> bool:

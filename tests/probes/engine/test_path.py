@@ -84,7 +84,7 @@ class Walk:
                 for answer in network(ttl, attempt):
                     heapq.heappush(coming, (now + answer.rtt, len(self.sent), ttl, attempt, answer))
                 continue
-            wake = max(self.path.wake(now), now + 0.0005)
+            wake = max(self.path.wake(), now + 0.0005)
             now = min([wake, *(item[0] for item in coming[:1])])
         pytest.fail("the trace does not end")
 

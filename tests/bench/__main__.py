@@ -20,7 +20,7 @@ _README: Final = Path(__file__).parents[2] / "README.md"
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and print; 0 whatever was found, 2 for wrong usage or a machine that cannot."""
+    """Measure and print; 0 whatever was found, 2 for wrong usage or machine, 130 interrupted."""
     parser = _parser()
     given = parser.parse_args(arguments)
     partial = given.only or given.runs != Options.runs or given.targets or given.seed is not None
@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
     except (sandbox.SandboxError, SimnetError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:
+        return 130
     tables = table.document(described, played)
     sys.stdout.write(tables)
     if given.write_readme:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ class Scamper(Tool):
     top: int = 10_000
 
     def missing(self) -> str | None:
+        if "/" in self.program and shutil.which(self.program) is None:
+            return f"{self.program} is no program"
         return no_command(self.program, "scamper")
 
     def command(self, job: Job) -> list[str]:

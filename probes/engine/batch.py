@@ -26,7 +26,7 @@ class Batch(Generic[_R]):
     def __init__(self, addresses: Iterable[str], make: Callable[[str], _R]) -> None:
         self._addresses = iter(addresses)
         self._make = make
-        self._exhausted = False
+        self.exhausted = False  # whether no more runs are to begin
         self._changed = asyncio.Event()
         self._failure: PrivilegeError | ValueError | None = None
         self.running: dict[Run, str] = {}
@@ -35,14 +35,14 @@ class Batch(Generic[_R]):
     @property
     def over(self) -> bool:
         """Whether there is nothing more to come."""
-        return self._exhausted and not self.running and not self.done and self._failure is None
+        return self.exhausted and not self.running and not self.done and self._failure is None
 
     def next(self) -> _R | None:
         """The next run, or None if there is none now."""
-        while not self._exhausted and len(self.done) < MAX_DONE:
+        while not self.exhausted and len(self.done) < MAX_DONE:
             address = next(self._addresses, None)
             if address is None:
-                self._exhausted = True
+                self.exhausted = True
                 self._changed.set()
                 break
             try:
@@ -53,7 +53,7 @@ class Batch(Generic[_R]):
                 continue
             except (PrivilegeError, ValueError) as error:
                 self._failure = error
-                self._exhausted = True
+                self.exhausted = True
                 self._changed.set()
                 break
             self.running[run] = address

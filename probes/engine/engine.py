@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
 
     from probes.engine.capture import Capture
-    from probes.engine.pacing import Pace
+    from probes.engine.pacing import Bucket, Pace
     from probes.engine.run import Heard
     from probes.observation import PingResult, TraceResult
     from probes.vantages.local import LocalVantage
@@ -192,7 +192,7 @@ class Engine:
         if not 1 <= count <= 0xFFFF:
             raise ValueError("count must be 1 to 65535")
         flow = self._flow(address, method, port, trace=False)
-        bucket = self._pace.target(address, monotonic())
+        bucket = self._target(address)
         return self._hold_port(Ping(text(flow.destination), flow, bucket, count, interval_s, timeout_s))
 
     def _trace(
@@ -208,7 +208,7 @@ class Engine:
         if not 1 <= max_ttl <= 255 or not 1 <= attempts <= 255:
             raise ValueError("max_ttl and attempts must be 1 to 255")
         flow = self._flow(address, method, port, trace=True)
-        bucket = self._pace.target(address, monotonic())
+        bucket = self._target(address)
         path = Path(max_ttl, wait_s, attempts, deadline_s, self._patience, self._routers)
         return self._hold_port(Trace(text(flow.destination), flow, bucket, path))
 
@@ -233,6 +233,11 @@ class Engine:
         except OSError as error:
             raise MeasureError(error_code(error), f"{address}: {error.strerror}") from error
         return Flow(method, source, destination, local, remote, self._mark, self._registry.slot())
+
+    def _target(self, address: str) -> Bucket | None:
+        """The bucket of an address, unless the process's own is smaller."""
+        rates = self._pace.rates
+        return None if rates.target >= rates.process else self._pace.target(address, monotonic())
 
     def _link(self, version: int) -> Link:
         if version not in self._links:
@@ -278,8 +283,7 @@ class Engine:
 
     def _begin(self, run: Run) -> None:
         self._registry.add(run)
-        run.ready = True
-        self._ready.append(run)
+        self._wake(run)
 
     def _end(self, run: Run) -> None:
         self._forget(run)
@@ -348,51 +352,67 @@ class Engine:
 
     def _turn(self, now: float, *, settled: bool) -> tuple[float, int]:
         """Send what may be sent now; when the next turn is due, and how many were sent."""
-        timers, ready = self._timers, self._ready
-        while timers and timers[0][0] <= now:
-            at, _, run = heapq.heappop(timers)
-            if run.due == at:
-                run.due = NEVER
-                if not run.ready:
-                    run.ready = True
-                    ready.append(run)
+        self._ring(now)
+        ready = self._ready
         tokens = min(_TURN, self._pace.process.tokens(now), self._bucket.tokens(now))
-        few = len(self._registry.runs) <= _FEW and not self._batches
+        few = len(self._registry.runs) <= _FEW and all(batch.exhausted for batch in self._batches)
         window = _WIDE if few else 1 if self._starved else WINDOW
         sent = 0
         while sent < tokens and (ready or self._admit()):
             run = ready[0]
-            if self._step(run, window, now, settled=settled):
-                sent += 1
-            else:
-                ready.popleft()
-                run.ready = False
+            if not run.over:
+                probe = run.poll(now, window)
+                if probe is None:
+                    self._rest(run, now, settled=settled)
+                elif self._send(run, *probe, now):
+                    sent += 1
+                    if window > 1:
+                        continue  # it may have more
+                    self._later(run, run.wake(now), now)
+            ready.popleft()
+            run.ready = False
         if sent:
             now = monotonic()
             self._pace.process.take(now, sent)
             self._bucket.take(now, sent)
         self._starved = bool(ready) and tokens < _TURN
+        if ready and tokens == _TURN:
+            return now, sent
         if ready:
-            return max(now, self._pace.process.ready_at(now), self._bucket.ready_at(now)), sent
-        return timers[0][0] if timers else NEVER, sent
+            return max(now + _TICK_S, self._pace.process.ready_at(now), self._bucket.ready_at(now)), sent
+        return self._timers[0][0] if self._timers else NEVER, sent
 
-    def _step(self, run: Run, window: int, now: float, *, settled: bool) -> bool:
-        """Send the run's next probe; False if it has none now (it is then due later, or over)."""
-        if run.over:
-            return False
-        probe = run.poll(now, window)
-        if probe is None:
-            at = run.wake(now) if settled else now
-            if at > now or not settled or not run.closed(now):
-                self._later(run, at, now)
-            else:
-                self._end(run)
-            return False
-        due = run.bucket.ready_at(now)
-        if due > now:
-            self._later(run, due, now)
-            return False
-        packet = run.flow.packet(*probe)
+    def _ring(self, now: float) -> None:
+        """Let the runs be ready whose time has come."""
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            at, _, run = heapq.heappop(timers)
+            if run.due == at:
+                run.due = NEVER
+                self._wake(run)
+
+    def _wake(self, run: Run) -> None:
+        if not run.ready:
+            run.ready = True
+            self._ready.append(run)
+
+    def _rest(self, run: Run, now: float, *, settled: bool) -> None:
+        """End a run that has nothing more to do, or see to it later."""
+        at = run.wake(now) if settled else now
+        if settled and at <= now and run.closed(now):
+            self._end(run)
+        else:
+            self._later(run, at, now)
+
+    def _send(self, run: Run, code: int, ttl: int, now: float) -> bool:
+        """Send a probe; False if it must wait, and :meth:`_later` was told."""
+        if run.bucket is not None:
+            due = run.bucket.ready_at(now)
+            if due > now:
+                self._later(run, due, now)
+                return False
+            run.bucket.take(now)
+        packet = run.flow.packet(code, ttl)
         now = monotonic()
         try:
             self._links[run.flow.version].send(packet, run.peer)
@@ -402,16 +422,13 @@ class Engine:
             run.busy += 1
             self._later(run, now + _BUSY_S, now)
             return False
-        run.sent(probe[0], now)
-        run.bucket.take(now)
+        run.sent(code, now)
         return True
 
     def _deliver(self, run: Run, heard: Heard) -> None:
         """Hand an answer to its run, which may now have more to send."""
         run.heard(heard)
-        if not run.ready:
-            run.ready = True
-            self._ready.append(run)
+        self._wake(run)
 
 
 def _outcome(result: Callable[[], _T]) -> _T | MeasureError:

@@ -159,7 +159,6 @@ class Path:
         attempt: int,
         address: bytes,
         at: float,
-        *,
         icmp: tuple[int, int] | None = None,
         mpls: tuple[MplsLabel, ...] = (),
         reached: bool = False,
@@ -182,24 +181,24 @@ class Path:
         if self._attempts > 1:
             self._routers.note(ttl, attempt, address, self._neighbour(ttl - 1), self._neighbour(ttl + 1), at)
         self._slowest = max(self._slowest, rtt)
+        self._farthest = max(self._farthest, ttl)
         if reached and (self._reached is None or ttl < self._reached):
             self._reached = ttl
         if stopped and (self._stopped is None or ttl < self._stopped):
             self._stopped = ttl
-        self._farthest = max(self._farthest, ttl)
         end = self.end
-        if end is None:
-            self._limit = min(self._max_ttl, self._farthest + GAP)
-            self._waiting = [each for each in self._waiting if each != ttl]
-        else:  # what lies beyond is of no interest, and must hold nothing up
-            self._limit = min(self._max_ttl, end)
-            self._waiting = [each for each in self._waiting if each != ttl and each <= end]
+        self._limit = min(self._max_ttl, self._farthest + GAP if end is None else end)
+        if end is not None:  # what lies beyond is of no interest, and must hold nothing up
+            self._waiting = [each for each in self._waiting if each <= end]
             self._silent = [each for each in self._silent if each <= end]
             self._retries = {each: at for each, at in self._retries.items() if each <= end}
-        if ttl in self._silent:
+        if ttl in self._waiting:
+            self._waiting.remove(ttl)
+        elif ttl in self._silent:
             self._silent.remove(ttl)
             self._retries.pop(ttl, None)
-        self._soft_at = self._last(self._waiting[0]) + self._soft() if self._waiting else NEVER
+        waiting = self._waiting
+        self._soft_at = self._last(waiting[0]) + self._soft() if waiting else NEVER
 
     def wake(self) -> float:
         """When to look again, if nothing is answered before; the past if it may be over."""

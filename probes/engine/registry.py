@@ -63,11 +63,9 @@ class Registry:
         run = self.runs.get(slot)
         if run is None or run.flow.protocol != protocol or not run.flow.knows(probe, cookie):
             return None
-        error = kind != 0
-        exceeded = kind == 11
-        if not error and run.flow.method != "icmp":
+        if kind == 0 and run.flow.method != "icmp":
             return None
-        return run, Heard(probe, packet[12:16], at, (kind, code), error and not exceeded, exceeded)
+        return run, Heard(probe, packet[12:16], at, (kind, code), kind == 3, kind == 11)
 
     def icmp(self, answer: Answer, source: bytes, at: float) -> tuple[Run, Heard] | None:
         """The probe that an ICMP message answers; ``source`` is the socket's word for IPv6."""

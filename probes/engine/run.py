@@ -48,7 +48,7 @@ class Run(ABC):
 
     __slots__ = ("bucket", "busy", "due", "ended", "failure", "flow", "held", "over", "peer", "ready")
 
-    def __init__(self, address: str, flow: Flow, bucket: Bucket) -> None:
+    def __init__(self, address: str, flow: Flow, bucket: Bucket | None) -> None:
         self.peer = (address, 0)
         self.flow = flow
         self.bucket = bucket
@@ -104,7 +104,13 @@ class Ping(Run):
     __slots__ = ("_count", "_interval", "_refused", "_rtts", "_sent", "_timeout", "duplicates")
 
     def __init__(
-        self, address: str, flow: Flow, bucket: Bucket, count: int, interval_s: float, timeout_s: float
+        self,
+        address: str,
+        flow: Flow,
+        bucket: Bucket | None,
+        count: int,
+        interval_s: float,
+        timeout_s: float,
     ) -> None:
         super().__init__(address, flow, bucket)
         self._count = count
@@ -177,7 +183,7 @@ class Trace(Run):
 
     __slots__ = ("_path",)
 
-    def __init__(self, address: str, flow: Flow, bucket: Bucket, path: Path) -> None:
+    def __init__(self, address: str, flow: Flow, bucket: Bucket | None, path: Path) -> None:
         super().__init__(address, flow, bucket)
         self._path = path
 
@@ -191,18 +197,9 @@ class Trace(Run):
         self._path.sent(code & 0xFF, now)
 
     def heard(self, heard: Heard) -> None:
-        code, source, at, icmp, error, _, _, mpls = heard
-        reached = self.by_destination(heard)
-        self._path.answer(
-            code & 0xFF,
-            code >> 8,
-            source,
-            at,
-            icmp=icmp,
-            mpls=mpls,
-            reached=reached,
-            stopped=error and not reached,
-        )
+        code, source, at, icmp, error, exceeded, _, mpls = heard
+        reached = not exceeded and self.by_destination(heard)
+        self._path.answer(code & 0xFF, code >> 8, source, at, icmp, mpls, reached, error and not reached)
 
     def wake(self, now: float) -> float:
         return self._path.wake() if self.failure is None else now

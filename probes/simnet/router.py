@@ -52,7 +52,7 @@ class _Luck:
 
 
 class _Bucket:
-    """A token bucket: ``rate`` answers a second, a tenth of that at once (but two, or one where it is below)."""
+    """A token bucket: ``rate`` answers a second, a tenth of that (but two, if it is more) at once."""
 
     __slots__ = ("last", "most", "rate", "tokens")
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from probes.engine.capture import Capture
     from probes.engine.flow import Method
-    from probes.engine.registry import Registry
     from probes.engine.run import Heard, Run
+    from probes.engine.scheduler import Scheduler
     from probes.engine.sockets import Receiver
     from probes.vantages.local import LocalVantage
 
@@ -33,19 +33,16 @@ _PROTOCOLS: Final = {"icmp": socket.IPPROTO_ICMPV6, "tcp": socket.IPPROTO_TCP}
 
 
 class Link:
-    """``readable`` is called when something came; :meth:`drain` then hands it to ``deliver``.
+    """Tells the scheduler when something came; :meth:`drain` then hands it over.
 
-    Kernel time stamps make it all the same when it is read; so who reads often anyway may :meth:`pause` the
-    calls.
+    Kernel time stamps make it all the same when it is read; so who reads often anyway may :meth:`pause` this.
     """
 
     def __init__(
         self,
         vantage: LocalVantage,
         version: int,
-        registry: Registry,
-        deliver: Callable[[Run, Heard], None],
-        readable: Callable[[], None],
+        scheduler: Scheduler,
         capture: Capture | None,
     ) -> None:
         self._capture = capture
@@ -54,9 +51,9 @@ class Link:
         self._vantage = vantage
         self.version = version
         self._family = socket.AF_INET if version == 4 else socket.AF_INET6
-        self._registry = registry
-        self._deliver = deliver
-        self._readable = readable
+        self._registry = scheduler.registry
+        self._deliver = scheduler.deliver
+        self._readable = scheduler.readable
         self._receivers: dict[str, Receiver] = {}
         self._matches: dict[str, Match] = {}
         self._sender: socket.socket | None = None
@@ -115,7 +112,7 @@ class Link:
             self._capture.write(checked(packet) if self.version == 4 else packet)
 
     def pause(self) -> None:
-        """No calls of ``readable`` until :meth:`resume`."""
+        """Do not tell until :meth:`resume`."""
         if not self._paused:
             self._paused = True
             loop = asyncio.get_running_loop()

@@ -185,7 +185,7 @@ class TestBatch:
             break
         await stream.aclose()
         registry = session.engine._registry
-        assert (registry.runs, registry._by_destination, session.engine._batches) == ({}, {}, [])
+        assert (registry.runs, registry._by_destination, session.engine._scheduler.batches) == ({}, {}, [])
 
     async def test_a_faulty_request_is_an_error(self, session: Session) -> None:
         with pytest.raises(ValueError, match="needs a port"):

@@ -1,0 +1,218 @@
+"""When each run sends, and who hears what: the loop of the packet engine.
+
+There is no socket, task or future for a probe. A ping or a trace is a state machine (``run``, ``path``);
+the scheduler asks each in turn what it wants to send, as fast as the pace allows, and hands it what was
+heard. New runs begin only when none that was begun has anything to send ("depth first"), so that the routers
+near the vantage, which all paths share, see probes at the pace divided by the length of a path.
+
+While there is much to do the sockets are looked at every millisecond, and not at each packet: the kernel
+stamps what it receives, so no exactness is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import heapq
+import itertools
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from probes.engine.path import WINDOW
+from probes.engine.registry import Registry
+from probes.engine.run import NEVER, Run
+from probes.failure import error_code
+
+if TYPE_CHECKING:
+    from probes.engine.batch import Batch
+    from probes.engine.link import Link
+    from probes.engine.pacing import Pace
+    from probes.engine.run import Heard
+
+_TURN: Final = 256  # packets between two turns of the event loop, some 2 ms
+_BATCHES: Final = 4  # that are read before sending again
+_TICK_S: Final = 0.001
+_FEW: Final = 16  # with so few runs the pace is no bottleneck, and a window costs nobody anything
+_WIDE: Final = 16
+_BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
+_BUSY_S: Final = 0.01
+
+
+class Scheduler:
+    """The runs of one vantage, begun one by one or by the batch, over the links of each IP version.
+
+    Whoever adds a batch or begins a run calls :meth:`arm` with 0 then.
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        self.links: dict[int, Link] = {}
+        self.registry = Registry()
+        self.batches: list[Batch[Any]] = []
+        self._pace = pace
+        self._bucket = pace.vantage()
+        self._timers: list[tuple[float, int, Run]] = []
+        self._ready: deque[Run] = deque()
+        self._count = itertools.count()
+        self._handle: asyncio.TimerHandle | None = None
+        self._starved = False  # whether the last turn ended for want of tokens
+
+    def close(self) -> None:
+        """End everything: the failure of runs in progress is ``cancelled``."""
+        for run in list(self.registry.runs.values()):
+            run.failure = "cancelled"
+            self._end(run)
+        if self._handle is not None:
+            self._handle.cancel()
+        for link in self.links.values():
+            link.close()
+        self.links.clear()
+
+    def begin(self, run: Run) -> None:
+        self.registry.add(run)
+        self._wake(run)
+
+    def _end(self, run: Run) -> None:
+        self.forget(run)
+        run.ended(run)
+
+    def forget(self, run: Run) -> None:
+        self.registry.remove(run)
+        run.over = True
+        if run.held is not None:
+            run.held.close()
+            run.held = None
+
+    def _admit(self) -> bool:
+        """Begin the next run that waits; whether there was one."""
+        for batch in self.batches:
+            run = batch.next()
+            if run is not None:
+                run.ended = batch.ended
+                self.begin(run)
+                return True
+        return False
+
+    def _later(self, run: Run, at: float, now: float) -> None:
+        at = max(at, now + 0.0005)  # never again in this very turn
+        if at < run.due:  # else a timer that rings before is set already
+            run.due = at
+            heapq.heappush(self._timers, (at, next(self._count), run))
+
+    def arm(self, at: float) -> None:
+        """Be called at ``at``, or before if that was asked already."""
+        if self._handle is not None:
+            if self._handle.when() <= at and not self._handle.cancelled():
+                return
+            self._handle.cancel()
+        loop = asyncio.get_running_loop()
+        self._handle = loop.call_at(at, self._fire) if at < NEVER else None
+
+    def _fire(self) -> None:
+        self._handle = None
+        self._pump()
+
+    def readable(self) -> None:
+        if len(self.registry.runs) > _FEW:
+            for link in self.links.values():
+                link.pause()
+            self.arm(monotonic() + _TICK_S)
+        else:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Read what has come, then send: no run may end while its answer waits to be read."""
+        came, more = 0, True
+        for _ in range(_BATCHES):
+            drained = [link.drain() for link in self.links.values()]
+            came += sum(count for count, _ in drained)
+            more = any(left for _, left in drained)
+            if not more:
+                break
+        at, sent = self._turn(monotonic(), settled=not more)
+        if came or sent:
+            at = min(at, monotonic() + _TICK_S)
+        else:
+            for link in self.links.values():
+                link.resume()
+        self.arm(0.0 if more else at)
+
+    def _turn(self, now: float, *, settled: bool) -> tuple[float, int]:
+        """Send what may be sent now; when the next turn is due, and how many were sent."""
+        self._ring(now)
+        ready = self._ready
+        tokens = min(_TURN, self._pace.process.tokens(now), self._bucket.tokens(now))
+        few = len(self.registry.runs) <= _FEW and all(batch.exhausted for batch in self.batches)
+        window = _WIDE if few else 1 if self._starved else WINDOW
+        sent = 0
+        while sent < tokens and (ready or self._admit()):
+            run = ready[0]
+            if not run.over:
+                probe = run.poll(now, window)
+                if probe is None:
+                    self._rest(run, now, settled=settled)
+                elif self._send(run, *probe, now):
+                    sent += 1
+                    if window > 1:
+                        continue  # it may have more
+                    self._later(run, run.wake(now), now)
+            ready.popleft()
+            run.ready = False
+        if sent:
+            now = monotonic()
+            self._pace.process.take(now, sent)
+            self._bucket.take(now, sent)
+        self._starved = bool(ready) and tokens < _TURN
+        if ready and tokens == _TURN:
+            return now, sent
+        if ready:
+            return max(now + _TICK_S, self._pace.process.ready_at(now), self._bucket.ready_at(now)), sent
+        return self._timers[0][0] if self._timers else NEVER, sent
+
+    def _ring(self, now: float) -> None:
+        """Let the runs be ready whose time has come."""
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            at, _, run = heapq.heappop(timers)
+            if run.due == at:
+                run.due = NEVER
+                self._wake(run)
+
+    def _wake(self, run: Run) -> None:
+        if not run.ready:
+            run.ready = True
+            self._ready.append(run)
+
+    def _rest(self, run: Run, now: float, *, settled: bool) -> None:
+        """End a run that has nothing more to do, or see to it later."""
+        at = run.wake(now) if settled else now
+        if settled and at <= now and run.closed(now):
+            self._end(run)
+        else:
+            self._later(run, at, now)
+
+    def _send(self, run: Run, code: int, ttl: int, now: float) -> bool:
+        """Send a probe; False if it must wait, and :meth:`_later` was told."""
+        if run.bucket is not None:
+            due = run.bucket.ready_at(now)
+            if due > now:
+                self._later(run, due, now)
+                return False
+            run.bucket.take(now)
+        packet = run.flow.packet(code, ttl)
+        now = monotonic()
+        try:
+            self.links[run.flow.version].send(packet, run.peer)
+        except OSError as error:
+            if error.errno not in _BUSY or run.busy > 100:
+                run.fail(error_code(error))
+            run.busy += 1
+            self._later(run, now + _BUSY_S, now)
+            return False
+        run.sent(code, now)
+        return True
+
+    def deliver(self, run: Run, heard: Heard) -> None:
+        """Hand an answer to its run, which may now have more to send."""
+        run.heard(heard)
+        self._wake(run)

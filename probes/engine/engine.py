@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from contextlib import aclosing
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from probes.engine.batch import Batch
 from probes.engine.capture import explain
 from probes.engine.flow import TRACEROUTE_PORT, Flow, Method
-from probes.engine.link import Link
+from probes.engine.link import Link, Means
 from probes.engine.packets import packed, text
 from probes.engine.path import Path, Patience
 from probes.engine.routers import Routers
@@ -24,6 +23,7 @@ from probes.engine.scheduler import Scheduler
 from probes.failure import MeasureError, error_code
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncGenerator, Callable, Iterable
 
     from probes.engine.capture import Capture
@@ -54,12 +54,17 @@ class Engine:
         self._registry = self._scheduler.registry
         self._patience = Patience()
         self._routers = Routers()
-        self._instance = secrets.randbelow(0x10000)
 
     @property
     def dropped(self) -> int:
         """Packets that the kernel threw away because the engine did not read them in time."""
         return sum(link.dropped for link in self._links.values())
+
+    @property
+    def means(self) -> dict[tuple[Method, int], Means]:
+        """By what each method that was used sends and hears, for each IP version."""
+        found = ((version, link.means.items()) for version, link in self._links.items())
+        return {(method, version): means for version, items in found for method, means in items}
 
     @property
     def strangers(self) -> int:
@@ -160,9 +165,9 @@ class Engine:
     ) -> Ping:
         if not 1 <= count <= 0xFFFF:
             raise ValueError("count must be 1 to 65535")
-        flow = self._flow(address, method, port, trace=False)
-        bucket = self._target(address)
-        return self._hold_port(Ping(text(flow.destination), flow, bucket, count, interval_s, timeout_s))
+        flow, held = self._flow(address, method, port)
+        run = Ping(text(flow.destination), flow, self._target(address), count, interval_s, timeout_s)
+        return self._dressed(run, held)
 
     def _trace(
         self,
@@ -176,32 +181,40 @@ class Engine:
     ) -> Trace:
         if not 1 <= max_ttl <= 255 or not 1 <= attempts <= 255:
             raise ValueError("max_ttl and attempts must be 1 to 255")
-        flow = self._flow(address, method, port, trace=True)
-        bucket = self._target(address)
-        path = Path(max_ttl, wait_s, attempts, deadline_s, self._patience, self._routers)
-        return self._hold_port(Trace(text(flow.destination), flow, bucket, path))
+        flow, held = self._flow(address, method, port)
+        serial = self._links[flow.version].means[method] == "connection"
+        path = Path(max_ttl, wait_s, attempts, deadline_s, self._patience, self._routers, serial=serial)
+        return self._dressed(Trace(text(flow.destination), flow, self._target(address), path), held)
 
-    def _flow(self, address: str, method: Method, port: int | None, *, trace: bool) -> Flow:
+    def _flow(self, address: str, method: Method, port: int | None) -> tuple[Flow, socket.socket | None]:
+        """The flow to an address, and the socket that holds its source port, if it needs one of its own."""
         if method == "tcp" and port is None:
             raise ValueError("a TCP probe needs a port")
         try:
             destination = packed(address)
         except OSError as error:
             raise MeasureError("unsupported", f"{address!r} is not an IP address") from error
+        remote = 0 if method == "icmp" else port or TRACEROUTE_PORT
+        held = None
         try:
             link = self._link(4 if len(destination) == 4 else 6)
-            link.prepare(method, trace=trace)
+            link.prepare(method)
             # No checksum covers the source of an ICMP probe over IPv4, so the kernel may write it (raw(7)).
             unsaid = method == "icmp" and link.version == 4 and self._capture is None
             source = bytes(4) if unsaid else packed(link.source(address))
-            if method == "icmp":
-                self._instance = (self._instance + 1) & 0xFFFF
-                local, remote = self._instance, 0
-            else:
-                local, remote = link.port(method), port or TRACEROUTE_PORT
+            local = link.local(method)
+            if method == "tcp" and self._registry.taken(destination, remote, local):
+                held, local = link.own_port()
         except OSError as error:
             raise MeasureError(error_code(error), f"{address}: {error.strerror}") from error
-        return Flow(method, source, destination, local, remote, self._mark, self._registry.slot())
+        flow = Flow(method, source, destination, local, remote, self._mark, self._registry.slot())
+        return flow, held
+
+    def _dressed(self, run: _R, held: socket.socket | None) -> _R:
+        """A run with what its link asks of it."""
+        run.held = held
+        run.most = self._links[run.flow.version].most(run.flow.method)
+        return run
 
     def _target(self, address: str) -> Bucket | None:
         """The bucket of an address, unless the process's own is smaller."""
@@ -212,16 +225,6 @@ class Engine:
         if version not in self._links:
             self._links[version] = Link(self._vantage, version, self._scheduler, self._capture)
         return self._links[version]
-
-    def _hold_port(self, run: _R) -> _R:
-        """Give a TCP run a source port of its own where another one has the same destination and port."""
-        flow = run.flow
-        if flow.method == "tcp" and self._registry.same(flow):
-            try:
-                run.held, flow.local = self._links[flow.version].own_port()
-            except OSError as error:
-                raise MeasureError(error_code(error), f"{run.address}: {error.strerror}") from error
-        return run
 
     async def _perform(self, run: _R) -> _R:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

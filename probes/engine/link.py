@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from probes.engine import packets, sockets
 from probes.engine.capture import checked, whole_ipv6
-from probes.engine.packets import packed
+from probes.engine.connections import Connections
+from probes.engine.ordinary import OrdinaryReceiver
+from probes.engine.packets import Answer, Segment, packed
 from probes.failure import PrivilegeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from probes.engine.capture import Capture
     from probes.engine.flow import Method
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     Match = Callable[[bytes, str, float], tuple[Run, Heard] | None]
 
 
+# How a method's probes go: by raw sockets, a datagram socket with its error queue, or connections.
+Means = Literal["raw", "datagram", "connection"]
 MAX_ODD: Final = 64
 _MAX_HERE: Final = 4096
 # The raw IPv6 sockets, which give packets without their header. (Datagram sockets give no ports either.)
@@ -57,7 +62,13 @@ class Link:
         self._receivers: dict[str, Receiver] = {}
         self._matches: dict[str, Match] = {}
         self._sender: socket.socket | None = None
-        self._ports: dict[str, tuple[socket.socket | None, int]] = {}
+        self._denied: PrivilegeError | None = None
+        self._means: dict[Method, Means] = {}
+        self._locals: dict[Method, int] = {}
+        self._identifier = secrets.randbelow(0x10000)
+        self._held: socket.socket | None = None  # keeps the TCP source port
+        self._ordinary: dict[int, OrdinaryReceiver | Connections] = {}  # by protocol number
+        self._connections: Connections | None = None
         self._paused = False
         self.strangers = 0  # answers that belong to no probe of ours
 
@@ -66,48 +77,46 @@ class Link:
         return sum(receiver.dropped for receiver in self._receivers.values())
 
     @property
-    def unprivileged(self) -> bool:
-        """Whether only echo requests can be sent, by a datagram ICMP socket."""
-        return self._sender is None and "datagram" in self._receivers
+    def means(self) -> dict[Method, Means]:
+        """By what each method that was used sends and hears."""
+        return dict(self._means)
 
     def source(self, address: str) -> str:
         """From which address the kernel would send; OSError where there is no way."""
         return sockets.source_address(self._vantage, self._family, address)
 
-    def prepare(self, method: Method, *, trace: bool) -> None:
-        """Open what the method needs; :class:`PrivilegeError`. An ICMP ping may do without raw sockets."""
-        try:
-            self._open_raw()
-        except PrivilegeError:
-            if method != "icmp" or trace:
-                raise
-            if "datagram" not in self._receivers:
-                self._receive("datagram", sockets.open_datagram_icmp(self._vantage, self._family), self._echo)
-        if method == "tcp" and "tcp" not in self._receivers:
-            self._receive("tcp", sockets.open_tcp(self._vantage, self._family), self._tcp)
-        if method == "udp" and "udp" not in self._receivers:
-            receiver, port = sockets.open_udp(self._vantage, self._family)
-            self._receive("udp", receiver, self._datagram)
-            self._ports["udp"] = None, port
+    def prepare(self, method: Method) -> Means:
+        """Open what the method needs, and say what that is; :class:`PrivilegeError` if nothing will do."""
+        if method not in self._means:
+            try:
+                self._open_raw()
+            except PrivilegeError:
+                self._open_ordinary(method)
+            else:
+                self._open_receiver(method)
+        return self._means[method]
 
-    def port(self, method: Method) -> int:
-        """The source port that all runs of a method share, kept from other programs."""
-        if method not in self._ports:
-            self._ports[method] = self.own_port()
-        return self._ports[method][1]
+    def local(self, method: Method) -> int:
+        """The ICMP identifier or source port of a new run; that of others too, but for raw ICMP."""
+        if (method, self._means[method]) == ("icmp", "raw"):
+            self._identifier = (self._identifier + 1) & 0xFFFF
+            return self._identifier
+        return self._locals[method]
+
+    def most(self, method: Method) -> int:
+        """How many probes of a run may be waited for at once, so that each answer has its probe."""
+        return 255 if method == "icmp" or self._means[method] == "raw" else 1
 
     def own_port(self) -> tuple[socket.socket, int]:
         """A source port for one TCP run alone, and the socket that keeps it."""
         return sockets.reserve_port(self._vantage, self._family, socket.SOCK_STREAM)
 
     def send(self, packet: bytes, peer: tuple[str, int]) -> None:
-        """Send a whole packet; OSError as of sendto(2)."""
+        """Send a whole packet, or what its method allows of it; OSError as of sendto(2)."""
         if self._sender is not None:
             self._sender.sendto(packet, peer)
         else:
-            # The kernel writes the IP header, the identifier and the checksum itself.
-            header = 20 if self.version == 4 else 40
-            self._receivers["datagram"].socket.sendto(packet[header:], peer)
+            self._ordinary[packet[9 if self.version == 4 else 6]].send(packet, peer)
         if self._capture is not None:
             self._capture.write(checked(packet) if self.version == 4 else packet)
 
@@ -130,30 +139,65 @@ class Link:
         self.pause()
         for receiver in self._receivers.values():
             receiver.close()
-        self._receivers.clear()
-        for held, _ in self._ports.values():
-            if held is not None:
-                held.close()
-        self._ports.clear()
+        if self._connections is not None:
+            self._connections.close()
+        if self._held is not None:
+            self._held.close()
         if self._sender is not None:
             self._sender.close()
-            self._sender = None
+        self._receivers.clear()
+        self._sender = self._connections = self._held = None
 
     def _open_raw(self) -> None:
         if self._sender is not None:
             return
-        with contextlib.ExitStack() as stack:
-            sender = stack.enter_context(sockets.open_sender(self._vantage, self._family))
-            receiver = sockets.open_icmp(self._vantage, self._family)
-            stack.pop_all()
+        if self._denied is not None:
+            raise self._denied
+        try:
+            with contextlib.ExitStack() as stack:
+                sender = stack.enter_context(sockets.open_sender(self._vantage, self._family))
+                receiver = sockets.open_icmp(self._vantage, self._family)
+                stack.pop_all()
+        except PrivilegeError as error:
+            self._denied = error
+            raise
         self._sender = sender
         self._receive("icmp", receiver, self._icmp)
+
+    def _open_receiver(self, method: Method) -> None:
+        """What a method receives by, beside raw ICMP."""
+        if method == "tcp":
+            self._receive("tcp", sockets.open_tcp(self._vantage, self._family), self._tcp)
+            self._held, self._locals["tcp"] = self.own_port()
+        elif method == "udp":
+            receiver, self._locals["udp"] = sockets.open_udp(self._vantage, self._family)
+            self._receive("udp", receiver, self._datagram)
+        self._means[method] = "raw"
+
+    def _open_ordinary(self, method: Method) -> None:
+        """What an ordinary user sends and receives by."""
+        if method == "tcp":
+            self._held, self._locals["tcp"] = self.own_port()
+            self._connections = Connections(self._vantage, self.version, self._readable)
+            self._means["tcp"] = "connection"
+            self._ordinary[packets.TCP] = self._connections
+            return
+        protocol = packets.UDP
+        if method == "icmp":
+            protocol = packets.ICMP if self.version == 4 else packets.ICMPV6
+        opened = sockets.open_datagram(self._vantage, self._family, method)
+        receiver = OrdinaryReceiver(opened, self.version, protocol)
+        self._ordinary[protocol] = receiver
+        self._locals[method], self._means[method] = receiver.local, "datagram"
+        self._receive(method, receiver, self._echo if method == "icmp" else self._datagram)
 
     def drain(self) -> tuple[int, bool]:
         """Read a batch from every socket; how much that was, and whether there may be more."""
         count, more = 0, False
         for name, receiver in self._receivers.items():
             came = receiver.drain()
+            if isinstance(receiver, OrdinaryReceiver):
+                count += self._hand_over(receiver.errors())
             if not came:
                 continue
             count += len(came)
@@ -168,7 +212,20 @@ class Link:
                 self._deliver(*found)
                 if self._capture is not None:
                     self._keep(name, *packet)
+        if self._connections is not None:
+            count += self._hand_over(self._connections.drain())
         return count, more
+
+    def _hand_over(self, came: Sequence[tuple[Answer | Segment, float]]) -> int:
+        """Deliver what an ordinary user's sockets told."""
+        for answer, at in came:
+            match = self._registry.icmp if isinstance(answer, Answer) else self._registry.segment
+            found = match(answer, b"", at)  # type: ignore[arg-type]  # each takes what it was chosen for
+            if found is None:
+                self.strangers += 1
+            else:
+                self._deliver(*found)
+        return len(came)
 
     def _keep(self, name: str, octets: bytes, source: str, at: float) -> None:
         """Capture what answered us, as whole packets."""

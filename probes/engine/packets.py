@@ -162,6 +162,13 @@ def parse_icmp4_message(message: bytes) -> Answer | None:
     return Answer("echo", None, message[0], message[1], message[8:], None, ())
 
 
+def kind_of(version: int, kind: int, code: int) -> Kind | None:
+    """What an ICMP or ICMPv6 error says to a prober, None for those that say nothing."""
+    if version == 4:
+        return _error(kind, code, _UNREACHABLE, _EXCEEDED)
+    return _error(kind, code, _UNREACHABLE6, _EXCEEDED6)
+
+
 def _error(kind: int, code: int, unreachable: int, exceeded: int) -> Kind | None:
     if kind == unreachable:
         return "unreachable"

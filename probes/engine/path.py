@@ -55,7 +55,10 @@ _Kept: TypeAlias = "tuple[int, bytes, float, tuple[int, int] | None, tuple[MplsL
 
 
 class Path:
-    """One trace: ``wait_s`` for each probe, ``attempts`` for a silent hop below an answer."""
+    """One trace: ``wait_s`` for each probe, ``attempts`` for a silent hop below an answer.
+
+    A ``serial`` one waits for each probe before it sends the next: where the next ends the one before.
+    """
 
     __slots__ = (
         "_again",
@@ -71,6 +74,7 @@ class Path:
         "_replies",
         "_retries",
         "_routers",
+        "_serial",
         "_silent",
         "_slowest",
         "_soft_at",
@@ -88,12 +92,15 @@ class Path:
         deadline_s: float,
         patience: Patience | None = None,
         routers: Routers | None = None,
+        *,
+        serial: bool = False,
     ) -> None:
         self._max_ttl = max_ttl
         self._wait = wait_s
         self._patience = patience or Patience()
         self._routers = routers or Routers()
         self._attempts = attempts
+        self._serial = serial
         self._lifetime = deadline_s
         self._deadline = NEVER
         self._first: list[float] = []  # when each TTL, from 1, was first probed
@@ -219,6 +226,14 @@ class Path:
         self._plan_retries(now)
         return not self._retries
 
+    def only(self) -> int | None:
+        """The code (attempt, TTL) of the one probe that was not answered; None if there are more or none."""
+        answered = {(ttl, kept[0]) for ttl, replies in self._replies.items() for kept in replies}
+        sent = [(ttl, attempt) for ttl, again in self._again.items() for attempt in range(1, len(again) + 1)]
+        sent += [(ttl, 0) for ttl in range(1, len(self._first) + 1)]
+        left = [attempt << 8 | ttl for ttl, attempt in sent if (ttl, attempt) not in answered]
+        return left[0] if len(left) == 1 else None
+
     def hops(self) -> tuple[Hop, ...]:
         """What answered at each TTL that was probed, up to the end."""
         last = self.end or len(self._first)
@@ -279,6 +294,8 @@ class Path:
 
     def _soft(self) -> float:
         """After how long a probe no longer holds the next one up; its answer still counts."""
+        if self._serial:
+            return self._patience.of(self._wait)
         return min(self._wait, 2 * self._slowest + 0.04 if self._slowest else _FIRST_SOFT_S)
 
 

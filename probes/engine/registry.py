@@ -7,15 +7,16 @@ of its addresses.
 from __future__ import annotations
 
 import itertools
+import struct
 from typing import TYPE_CHECKING, Final
 
-from probes.engine.packets import TAG, TAG_AT, Answer, Segment, peek4
+from probes.engine.packets import TAG, TAG_AT, UDP, Answer, Quote, Segment, peek4
 from probes.engine.run import Heard
 
 if TYPE_CHECKING:
-    from probes.engine.flow import Flow
     from probes.engine.run import Run
 
+_HEADER: Final = 8
 _PAYLOAD_AT: Final = TAG_AT - 8  # where the tag is in a payload
 
 
@@ -37,11 +38,11 @@ class Registry:
             raise ValueError(f"slot {run.flow.slot} is taken")
         self._by_destination.setdefault(run.flow.destination, []).append(run)
 
-    def same(self, flow: Flow) -> bool:
-        """Whether a run in progress has the same method, ends and ports."""
+    def taken(self, destination: bytes, remote: int, local: int) -> bool:
+        """Whether a TCP run in progress has these ends and ports."""
         return any(
-            (run.flow.method, run.flow.remote, run.flow.local) == (flow.method, flow.remote, flow.local)
-            for run in self._by_destination.get(flow.destination, ())
+            (run.flow.method, run.flow.remote, run.flow.local) == ("tcp", remote, local)
+            for run in self._by_destination.get(destination, ())
         )
 
     def remove(self, run: Run) -> None:
@@ -87,9 +88,29 @@ class Registry:
                     code, proved = match
                     break
             else:
-                return None
+                return self._only(answer, quote, sender, at)
         exceeded = answer.kind == "exceeded"
         return run, Heard(code, sender, at, kind, not exceeded, exceeded, proved, answer.mpls)
+
+    def _only(self, answer: Answer, quote: Quote, sender: bytes, at: float) -> tuple[Run, Heard] | None:
+        """The one probe that a quote can be of where only its UDP ports are known; None if it is not one.
+
+        So much only has a datagram socket of a router that quotes no more than the header (RFC 792).
+        """
+        if quote.protocol != UDP or len(quote.transport) != _HEADER or quote.transport[6:] != b"\0\0":
+            return None
+        ports = struct.unpack_from("!HH", quote.transport)
+        runs = [
+            run
+            for run in self._by_destination.get(quote.destination, ())
+            if run.flow.method == "udp" and (run.flow.local, run.flow.remote) == ports
+        ]
+        code = runs[0].only() if len(runs) == 1 else None
+        if code is None:
+            return None
+        exceeded = answer.kind == "exceeded"
+        kind = (answer.type, answer.code)
+        return runs[0], Heard(code, sender, at, kind, not exceeded, exceeded, proved=False, mpls=answer.mpls)
 
     def segment(self, segment: Segment, source: bytes, at: float) -> tuple[Run, Heard] | None:
         """The SYN that a SYN-ACK or RST answers."""

@@ -46,7 +46,7 @@ class Run(ABC):
     ``peer`` is the destination as sockets take it. ``held`` is a socket that keeps the source port for us.
     """
 
-    __slots__ = ("bucket", "busy", "due", "ended", "failure", "flow", "held", "over", "peer", "ready")
+    __slots__ = ("bucket", "busy", "due", "ended", "failure", "flow", "held", "most", "over", "peer", "ready")
 
     def __init__(self, address: str, flow: Flow, bucket: Bucket | None) -> None:
         self.peer = (address, 0)
@@ -54,6 +54,7 @@ class Run(ABC):
         self.bucket = bucket
         self.due = NEVER  # when the engine's earliest timer for this run is set
         self.ready = False  # whether it stands in the engine's queue
+        self.most = 255  # probes that may be waited for at once
         self.over = False  # whether the registry knows it no more
         self.busy = 0  # how often the machine had no room for a packet
         self.failure: ErrorCode | None = None
@@ -79,6 +80,10 @@ class Run(ABC):
 
     @abstractmethod
     def closed(self, now: float) -> bool: ...
+
+    @abstractmethod
+    def only(self) -> int | None:
+        """The code of the one probe that was not answered; None if there are more or none."""
 
     def fail(self, code: ErrorCode) -> None:
         """Send no more: the machine itself refuses to."""
@@ -153,6 +158,12 @@ class Ping(Run):
             return True
         return all(code in self._rtts or code in self._refused for code in range(len(self._sent)))
 
+    def only(self) -> int | None:
+        left = [
+            code for code in range(len(self._sent)) if code not in self._rtts and code not in self._refused
+        ]
+        return left[0] if len(left) == 1 else None
+
     def result(self) -> PingResult:
         """The result; :class:`MeasureError` if nothing answered and it is known why."""
         result = PingResult(
@@ -206,6 +217,9 @@ class Trace(Run):
 
     def closed(self, now: float) -> bool:
         return self.failure is not None or self._path.closed(now)
+
+    def only(self) -> int | None:
+        return self._path.only()
 
     def result(self) -> TraceResult:
         """The result; :class:`MeasureError` if the machine itself did not send."""

@@ -148,7 +148,7 @@ class Scheduler:
         while sent < tokens and (ready or self._admit()):
             run = ready[0]
             if not run.over:
-                probe = run.poll(now, window)
+                probe = run.poll(now, min(window, run.most))
                 if probe is None:
                     self._rest(run, now, settled=settled)
                 elif self._send(run, *probe, now):

@@ -20,7 +20,7 @@ from probes.engine.packets import MAX_OCTETS
 from probes.failure import PrivilegeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from probes.vantages.local import LocalVantage
 
@@ -48,7 +48,7 @@ class Receiver:
     def __init__(self, opened: socket.socket) -> None:
         self.socket = opened
         self.dropped = 0  # packets that the kernel had no room for
-        self._clock = Clock()
+        self.clock = Clock()
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
@@ -65,18 +65,11 @@ class Receiver:
             octets, ancillary, _, source = receive(MAX_OCTETS, _ANCILLARY)
         except OSError:
             return found  # nothing, or an error that an earlier probe left on the socket
-        offset = self._clock.offset()
+        offset = self.clock.offset()
         while True:
-            now = at = time.monotonic()
-            for level, kind, data in ancillary:
-                if level != socket.SOL_SOCKET:
-                    continue
-                if kind == _SO_TIMESTAMPNS and offset is not None and len(data) >= _TIMESPEC.size:
-                    seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-                    at = min(now, seconds + nanoseconds * 1e-9 - offset)
-                elif kind == _SO_RXQ_OVFL and len(data) >= _COUNT.size:
-                    (self.dropped,) = _COUNT.unpack_from(data)
-            found.append((octets, source[0] if source else "", at))
+            if len(ancillary) > 1:
+                self._count_dropped(ancillary)
+            found.append((octets, source[0] if source else "", stamped(ancillary, offset)))
             if len(found) >= BATCH:
                 return found
             try:
@@ -84,8 +77,25 @@ class Receiver:
             except OSError:
                 return found
 
+    def _count_dropped(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, _SO_RXQ_OVFL) and len(data) >= _COUNT.size:
+                (self.dropped,) = _COUNT.unpack_from(data)
+
     def close(self) -> None:
         self.socket.close()
+
+
+def stamped(ancillary: Iterable[tuple[int, int, bytes]], offset: float | None) -> float:
+    """When the kernel received what these control messages came with, or now if it is not known."""
+    now = time.monotonic()
+    for level, kind, data in ancillary:
+        if kind == _SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) >= _TIMESPEC.size:
+            if offset is None:
+                break
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return min(now, float(seconds + nanoseconds * 1e-9 - offset))
+    return now
 
 
 def open_sender(vantage: LocalVantage, family: int) -> socket.socket:
@@ -132,11 +142,13 @@ def open_udp(vantage: LocalVantage, family: int) -> tuple[Receiver, int]:
     return Receiver(opened), port
 
 
-def open_datagram_icmp(vantage: LocalVantage, family: int) -> Receiver:
-    """An ICMP echo socket that needs no privilege where ``net.ipv4.ping_group_range`` allows it (icmp(7))."""
-    protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
+def open_datagram(vantage: LocalVantage, family: int, method: str) -> socket.socket:
+    """A datagram socket for ICMP echo or UDP; for ICMP that needs no privilege where a sysctl allows it."""
+    protocol = 0
+    if method == "icmp":
+        protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
     try:
-        return Receiver(vantage.socket(family, socket.SOCK_DGRAM, protocol))
+        return vantage.socket(family, socket.SOCK_DGRAM, protocol)
     except PermissionError as error:
         raise PrivilegeError(
             f"vantage {vantage.id!r}: may not send ICMP echo requests; this needs {NEEDED}, "
@@ -147,6 +159,9 @@ def open_datagram_icmp(vantage: LocalVantage, family: int) -> Receiver:
 def reserve_port(vantage: LocalVantage, family: int, kind: int) -> tuple[socket.socket, int]:
     """A bound socket, so that no other program is given its port while the engine uses it."""
     opened = vantage.socket(family, kind)
+    if kind == socket.SOCK_STREAM:
+        # So that the connections of an ordinary user's probes may have the port too.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if opened.getsockname()[1] == 0:
         opened.bind(("" if family == socket.AF_INET else "::", 0))
     return opened, opened.getsockname()[1]

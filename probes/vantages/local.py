@@ -127,10 +127,11 @@ class LocalVantage:
         finally:
             _setns(self._home)
 
-    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+    def socket(self, family: int, kind: int, protocol: int = 0, *, port: int = 0) -> socket.socket:
         """A non-blocking socket of this vantage, bound to its source address and interface if it has them.
 
-        Raises OSError: EAFNOSUPPORT also where the source address is of the other family.
+        With a ``port`` it is bound to that too, which others may have that were made so. Raises OSError:
+        EAFNOSUPPORT also where the source address is of the other family.
         """
         source = self.vantage.source_address
         if source is not None and (":" in source) != (family == socket.AF_INET6):
@@ -143,8 +144,10 @@ class LocalVantage:
                 made.setsockopt(
                     socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.vantage.interface.encode() + b"\0"
                 )
-            if source is not None:
-                made.bind((source, 0))
+            if port:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if port or source is not None:
+                made.bind((source or ("" if family == socket.AF_INET else "::"), port))
         except BaseException:
             made.close()
             raise

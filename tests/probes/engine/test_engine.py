@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import time
@@ -195,57 +196,90 @@ class TestBatch:
         assert [each async for each in session.engine.traces([])] == []
 
 
-UNPRIVILEGED = """
-import asyncio, os, sys
+ORDINARY = """
+import asyncio, json, os, sys
+import msgspec
 from probes.engine.engine import Engine
 from probes.engine.pacing import Pace
-from probes.vantages.local import LocalVantage
 from probes.failure import PrivilegeError
-from probes.vantages.vantage import Vantage
+from probes.vantages.local import Here, LocalVantage
 
 async def main():
-    vantage = Vantage(id="v", latitude=0, longitude=0)
-    async with LocalVantage(vantage) as local, Engine(local, Pace()) as engine:
-        os.setresgid(65534, 65534, 65534)
-        os.setresuid(65534, 65534, 65534)
-        try:
-            result = await getattr(engine, sys.argv[1])(sys.argv[2])
-            print(len(result.rtts_ms), "answers")
-        except PrivilegeError as error:
-            print(error)
+    what, method, port, address = sys.argv[1:]
+    with LocalVantage(Here()) as local:
+        async with Engine(local, Pace()) as engine:
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            try:
+                result = await getattr(engine, what)(address, method, int(port) or None)
+            except PrivilegeError as error:
+                result = str(error)
+            print(msgspec.json.encode([result, sorted(engine.means.values())]).decode())
 
 asyncio.run(main())
 """
 
 
-async def as_nobody(namespace: str, groups: str, *words: str) -> str:
-    """What a ping or trace gives to a process without rights, and who may send echo requests."""
+async def as_nobody(
+    namespace: str, groups: str, what: str, method: str, address: str, port: int = 0
+) -> tuple[Any, list[str]]:
+    """What a ping or trace gives to a process without rights, and by what means."""
     command = f"echo '{groups}' > /proc/sys/net/ipv4/ping_group_range; exec \"$@\""
     process = await asyncio.create_subprocess_exec(
-        *("ip", "netns", "exec", namespace, "sh", "-c", command, "sh", sys.executable, "-c", UNPRIVILEGED),
-        *words,
+        *("ip", "netns", "exec", namespace, "sh", "-c", command, "sh", sys.executable, "-c", ORDINARY),
+        *(what, method, str(port), address),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await process.communicate()
     assert not err, err.decode()
-    return out.decode()
+    result, means = json.loads(out)
+    return result, means
 
 
-class TestPrivilege:
-    """Without the right to raw sockets, what can be measured is, and else it is said what is missing."""
-
-    async def test_trace_says_what_is_missing(self, chain: Chain) -> None:
-        assert "CAP_NET_RAW" in await as_nobody(chain.source, "0 65534", "trace", chain.host4)
+class TestOrdinaryUser:
+    """Without the right to raw sockets the results are the same, and it is said by what means."""
 
     @pytest.mark.parametrize("version", [4, 6])
-    async def test_ping_does_without(self, chain: Chain, version: int) -> None:
-        address = chain.host4 if version == 4 else chain.host6
-        assert await as_nobody(chain.source, "0 65534", "ping", address) == "5 answers\n"
+    @pytest.mark.parametrize(("method", "port"), [("icmp", 0), ("udp", 0), ("tcp", 81), ("tcp", 4080)])
+    async def test_traces(self, chain: Chain, version: int, method: str, port: int) -> None:
+        hops = chain.hops4 if version == 4 else chain.hops6
+        with chain.listen(hops[-1], 4080):
+            found, means = await as_nobody(chain.source, "0 65534", "trace", method, hops[-1], port)
+        assert means == ["connection" if method == "tcp" else "datagram"]
+        assert (found["method"], found["reached"]) == (method, True)
+        assert [[reply["address"] for reply in hop["replies"]] for hop in found["hops"]] == [
+            [hop] for hop in hops
+        ]
+        assert all(0 < reply["rtt_ms"] < 1000 for hop in found["hops"] for reply in hop["replies"])
+        exceeded = [11, 0] if version == 4 else [3, 0]
+        assert [hop["replies"][0]["icmp"] for hop in found["hops"][:-1]] == [exceeded] * 3
 
-    async def test_ping_says_what_is_missing(self, chain: Chain) -> None:
-        assert "net.ipv4.ping_group_range" in await as_nobody(chain.source, "1 0", "ping", chain.host4)
+    @pytest.mark.parametrize("version", [4, 6])
+    @pytest.mark.parametrize(("method", "port"), [("icmp", 0), ("udp", 0), ("tcp", 81), ("tcp", 4080)])
+    async def test_pings(self, chain: Chain, version: int, method: str, port: int) -> None:
+        address = chain.host4 if version == 4 else chain.host6
+        with chain.listen(address, 4080):
+            found, _ = await as_nobody(chain.source, "0 65534", "ping", method, address, port)
+        assert (found["sent"], len(found["rtts_ms"])) == (5, 5)
+
+    @pytest.mark.parametrize("what", ["ping", "trace"])
+    async def test_it_is_said_what_is_missing(self, chain: Chain, what: str) -> None:
+        found, means = await as_nobody(chain.source, "1 0", what, "icmp", chain.host4)
+        assert "net.ipv4.ping_group_range" in found
+        assert "CAP_NET_RAW" in found
+        assert means == []
+
+    async def test_a_filter_on_the_way_is_told(self, chain: Chain) -> None:
+        for namespace, via in ((chain.source, "10.9.0.2"), (chain.routers[0], "10.9.1.2")):
+            chain.ip(namespace, "route", "add", "10.9.73.0/24", "via", via)
+        chain.ip(chain.routers[1], "route", "add", "prohibit", "10.9.73.0/24")
+        for method, port in (("icmp", 0), ("udp", 0), ("tcp", 81)):
+            found, _ = await as_nobody(chain.source, "0 65534", "trace", method, "10.9.73.1", port)
+            assert not found["reached"], found
+            # Linux refuses no more than a few in a row, so the first may not be told.
+            assert found["hops"][-1]["replies"][0]["icmp"] == [3, 13], found
 
     async def test_closed_engine_ends_what_waits(self, chain: Chain) -> None:
         with chain.vantage() as vantage:

@@ -1,4 +1,4 @@
-"""What kernels put into error queues is read with distrust, and becomes what a raw socket would have given."""
+"""What kernels put in error queues is read with distrust, and becomes what a raw socket would have given."""
 
 from __future__ import annotations
 

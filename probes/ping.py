@@ -1,4 +1,4 @@
-"""Round-trip times of an address, by ICMP echo."""
+"""Round-trip times of an address, by ICMP echo, or by UDP where this process may not send that."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from probes.failure import MeasureError, PrivilegeError
 from probes.observation import PingObservation, PingResult, now
 
 if TYPE_CHECKING:
+    from probes.engine.flow import Method
     from probes.observation import ErrorCode
     from probes.session import Session
     from probes.target import Settings, Target
@@ -21,12 +22,10 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Pi
     error: ErrorCode | None = None
     result: PingResult | None
     try:
-        result = await session.engine.ping(
-            target.address,
-            count=settings.ping_count,
-            interval_s=settings.ping_interval_s,
-            timeout_s=settings.ping_timeout_s,
-        )
+        try:
+            result = await _ping(target.address, "icmp", session, settings)
+        except PrivilegeError:
+            result = await _ping(target.address, "udp", session, settings)
     except PrivilegeError:
         result, error = None, "unsupported"
     except MeasureError as failure:
@@ -45,3 +44,13 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Pi
             result=result,
         )
     ]
+
+
+async def _ping(address: str, method: Method, session: Session, settings: Settings) -> PingResult:
+    return await session.engine.ping(
+        address,
+        method,
+        count=settings.ping_count,
+        interval_s=settings.ping_interval_s,
+        timeout_s=settings.ping_timeout_s,
+    )

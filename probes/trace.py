@@ -1,11 +1,17 @@
-"""The path to an address, by ICMP echo requests that take one path (Paris traceroute)."""
+"""The path to an address, by probes that take one path (Paris traceroute).
+
+They are ICMP echo requests; where this process may not send these, SYNs to the declared port, or else UDP
+datagrams.
+"""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final
 
 from probes.failure import MeasureError, PrivilegeError, refusal
 from probes.observation import TraceObservation, TraceResult, now
+from probes.tcp import port_of
 
 if TYPE_CHECKING:
     from probes.observation import ErrorCode
@@ -23,13 +29,7 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Tr
     error: ErrorCode | None = None
     result: TraceResult | None
     try:
-        result = await session.engine.trace(
-            target.address,
-            max_ttl=settings.trace_max_ttl,
-            wait_s=settings.trace_wait_s,
-            attempts=settings.trace_attempts,
-            deadline_s=settings.trace_deadline_s,
-        )
+        result = await _trace(target, target.address, session, settings)
     except PrivilegeError:
         result, error = None, "unsupported"
     except MeasureError as failure:
@@ -48,6 +48,22 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Tr
             result=result,
         )
     ]
+
+
+async def _trace(target: Target, address: str, session: Session, settings: Settings) -> TraceResult:
+    trace = functools.partial(
+        session.engine.trace,
+        address,
+        max_ttl=settings.trace_max_ttl,
+        wait_s=settings.trace_wait_s,
+        attempts=settings.trace_attempts,
+        deadline_s=settings.trace_deadline_s,
+    )
+    try:
+        return await trace("icmp")
+    except PrivilegeError:
+        port = port_of(target)
+        return await (trace("udp") if port is None else trace("tcp", port))
 
 
 def why_short(result: TraceResult, version: int) -> ErrorCode | None:

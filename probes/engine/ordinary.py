@@ -144,8 +144,8 @@ class OrdinaryReceiver(Receiver):
         return found
 
 
-def tell(opened: socket.socket, version: int) -> None:
-    """Have a socket's error queue filled, with ICMP extensions where the kernel (5.9 or newer) knows how."""
+def tell(opened: socket.socket, version: int) -> bool:
+    """Have a socket's error queue filled; whether also with ICMP extensions (Linux 5.9 or newer)."""
     level, option = _ERRORS[version]
     opened.setsockopt(level, option, 1)
     try:
@@ -153,6 +153,8 @@ def tell(opened: socket.socket, version: int) -> None:
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise
+        return False
+    return True
 
 
 def next_error(opened: socket.socket, version: int, destination: bytes, sent: bytes) -> Answer | None:

@@ -49,13 +49,10 @@ class Receiver:
         self.socket = opened
         self.dropped = 0  # packets that the kernel had no room for
         self.clock = Clock()
-        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        stamp(opened)
         with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        except OSError:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER // 4)
+        enlarge(opened)
 
     def drain(self) -> list[tuple[bytes, str, float]]:
         """At most a batch of what is there: octets, source address, time of receipt."""
@@ -84,6 +81,20 @@ class Receiver:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def stamp(opened: socket.socket) -> None:
+    """Have a socket give the kernel's time of receipt; OSError."""
+    opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+def enlarge(opened: socket.socket) -> int:
+    """Make a socket's receive buffer as large as may be; its size in octets."""
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    except OSError:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER // 4)
+    return opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel doubles it (socket(7))
 
 
 def stamped(ancillary: Iterable[tuple[int, int, bytes]], offset: float | None) -> float:

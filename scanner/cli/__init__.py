@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "demo": ("scanner.cli.demo", "Run the main job on a simulated Internet."),
     "judge": ("scanner.cli.judge", "Judge recorded observations; the network is never touched."),
     "probe": ("scanner.cli.probe", "Ping or trace addresses, as a scan does; no register, no verdict."),
+    "doctor": ("scanner.cli.doctor", "Say what this user can measure here, and what would allow more."),
     "register": ("scanner.cli.register", "Check a register, or print its JSON Schema."),
     "geodata": ("scanner.cli.geodata", "Say what data sources are there and what they say of an address."),
     "schema": ("scanner.cli.schema", "Print the JSON Schema of a run or of an observation record."),

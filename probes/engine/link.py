@@ -162,7 +162,7 @@ class Link:
             self._denied = error
             raise
         self._sender = sender
-        self._receive("icmp", receiver, self._icmp)
+        self._receive("icmp", receiver, self._registry.packet4 if self.version == 4 else self._icmp6)
 
     def _open_receiver(self, method: Method) -> None:
         """What a method receives by, beside raw ICMP."""
@@ -246,13 +246,7 @@ class Link:
         if not self._paused:
             asyncio.get_running_loop().add_reader(receiver.socket, self._readable)
 
-    def _icmp(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
-        if self.version == 4:
-            usual = self._registry.usual(octets, at)
-            if usual is not None:
-                return usual
-            answer = packets.parse_icmp4(octets)
-            return None if answer is None else self._registry.icmp(answer, b"", at)
+    def _icmp6(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
         answer = packets.parse_icmp6(octets)
         return None if answer is None else self._registry.icmp(answer, packed(source), at)
 

@@ -30,24 +30,20 @@ class Patience:
     whole wait until there is some experience. A path with slow or unsteady answers is thus always waited for.
     """
 
-    __slots__ = ("_answers", "_slowest")
+    __slots__ = ("answers", "slowest_s")
     ANSWERS: Final = 64
     FACTOR: Final = 10.0
     LEAST_S: Final = 0.5
 
     def __init__(self) -> None:
-        self._answers = 0
-        self._slowest = 0.0
-
-    def note(self, rtt_s: float) -> None:
-        self._answers += 1
-        self._slowest = max(self._slowest, rtt_s)
+        self.answers = 0  # these two are the paths' to write
+        self.slowest_s = 0.0
 
     def of(self, wait_s: float) -> float:
         """How long to wait where ``wait_s`` is the most."""
-        if self._answers < self.ANSWERS:
+        if self.answers < self.ANSWERS:
             return wait_s
-        return min(wait_s, max(self.LEAST_S, self.FACTOR * self._slowest))
+        return min(wait_s, max(self.LEAST_S, self.FACTOR * self.slowest_s))
 
 
 # Attempt, address (packed), round-trip time in seconds, ICMP type and code, MPLS labels.
@@ -172,7 +168,9 @@ class Path:
         stopped: bool = False,
     ) -> None:
         """Note an answer; ``reached`` if it is the destination's, ``stopped`` if it refuses the way."""
-        sent = self.sent_at(ttl, attempt)
+        sent = (
+            self._first[ttl - 1] if attempt == 0 and ttl <= len(self._first) else self.sent_at(ttl, attempt)
+        )
         if sent is None:
             return
         rtt = at - sent if at > sent else 0.0
@@ -184,28 +182,45 @@ class Path:
             return
         else:
             kept.append((attempt, address, rtt, icmp, mpls))
-        self._patience.note(rtt)
-        if self._attempts > 1:
-            self._routers.note(ttl, attempt, address, self._neighbour(ttl - 1), self._neighbour(ttl + 1), at)
-        self._slowest = max(self._slowest, rtt)
-        self._farthest = max(self._farthest, ttl)
-        if reached and (self._reached is None or ttl < self._reached):
-            self._reached = ttl
-        if stopped and (self._stopped is None or ttl < self._stopped):
-            self._stopped = ttl
-        end = self.end
-        self._limit = min(self._max_ttl, self._farthest + GAP if end is None else end)
-        if end is not None:  # what lies beyond is of no interest, and must hold nothing up
-            self._waiting = [each for each in self._waiting if each <= end]
-            self._silent = [each for each in self._silent if each <= end]
-            self._retries = {each: at for each, at in self._retries.items() if each <= end}
-        if ttl in self._waiting:
-            self._waiting.remove(ttl)
+        self._learn(ttl, attempt, address, rtt, at)
+        if reached or stopped:
+            self._end_at(ttl, reached=reached)
+        elif ttl > self._farthest:
+            self._farthest = ttl
+            if self.end is None:
+                self._limit = min(self._max_ttl, ttl + GAP)
+        waiting = self._waiting
+        if ttl in waiting:
+            waiting.remove(ttl)
+            self._soft_at = self._last(waiting[0]) + self._soft() if waiting else NEVER
         elif ttl in self._silent:
             self._silent.remove(ttl)
             self._retries.pop(ttl, None)
-        waiting = self._waiting
-        self._soft_at = self._last(waiting[0]) + self._soft() if waiting else NEVER
+
+    def _learn(self, ttl: int, attempt: int, address: bytes, rtt: float, at: float) -> None:
+        # With min() and max() these would be a tenth of all work for an answer.
+        patience = self._patience
+        patience.answers += 1
+        if rtt > self._slowest:
+            self._slowest = rtt
+            if rtt > patience.slowest_s:  # noqa: PLR1730
+                patience.slowest_s = rtt
+        if self._attempts > 1:
+            self._routers.note(ttl, attempt, address, self._neighbour(ttl - 1), self._neighbour(ttl + 1), at)
+
+    def _end_at(self, ttl: int, *, reached: bool) -> None:
+        """Note where the destination or a refusal answered; what lies beyond is of no interest any more."""
+        if reached and (self._reached is None or ttl < self._reached):
+            self._reached = ttl
+        if not reached and (self._stopped is None or ttl < self._stopped):
+            self._stopped = ttl
+        self._farthest = max(self._farthest, ttl)
+        end = self.end or ttl
+        self._limit = min(self._max_ttl, end)
+        self._waiting = [each for each in self._waiting if each <= end]
+        self._silent = [each for each in self._silent if each <= end]
+        self._retries = {each: at for each, at in self._retries.items() if each <= end}
+        self._soft_at = self._last(self._waiting[0]) + self._soft() if self._waiting else NEVER
 
     def wake(self) -> float:
         """When to look again, if nothing is answered before; the past if it may be over."""
@@ -296,7 +311,8 @@ class Path:
         """After how long a probe no longer holds the next one up; its answer still counts."""
         if self._serial:
             return self._patience.of(self._wait)
-        return min(self._wait, 2 * self._slowest + 0.04 if self._slowest else _FIRST_SOFT_S)
+        soft = 2 * self._slowest + 0.04 if self._slowest else _FIRST_SOFT_S
+        return soft if soft < self._wait else self._wait  # noqa: FURB136  (a call less for every answer)
 
 
 def _attempt(kept: _Kept) -> int:

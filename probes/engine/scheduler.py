@@ -215,4 +215,6 @@ class Scheduler:
     def deliver(self, run: Run, heard: Heard) -> None:
         """Hand an answer to its run, which may now have more to send."""
         run.heard(heard)
-        self._wake(run)
+        if not run.ready:
+            run.ready = True
+            self._ready.append(run)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from probes.simnet.world import World
 
 VANTAGE: Final = "v"
-_DEADLINE_S: Final = 400.0
+_DEADLINE_S: Final = 120.0
 _QUIET_S: Final = 0.3  # so long without a packet, and nothing is on its way
 _NOISY_S: Final = 15.0
 _GREETINGS: Final = 2000  # packets on their way to the router, whose device holds 10,000

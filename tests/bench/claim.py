@@ -29,9 +29,9 @@ class Evidence:
     facts: Facts
 
     def of(self, tool: str, what: str) -> float | None:
-        """A tool's median; None where there is no run of it."""
+        """A tool's median; None where there is no run of it, or one of them failed."""
         row = self.rows.get(tool)
-        return row.median(what) if row is not None and row.runs else None
+        return row.median(what) if row is not None and row.runs and row.missing is None else None
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,12 @@ class TestClaims:
         assert worst(unfound, "sarhad", "scamper")(measured) is None
         assert Claim("wall", "≤", 1, ratio("wall_s", "scamper")).met(measured) is None
 
+    def test_runs_before_one_that_failed_count_for_nothing(self) -> None:
+        measured = evidence(
+            Row("S1", "sarhad", (measure(), measure()), missing="it did not end within 120 s")
+        )
+        assert number("wall_s")(measured) is None
+
     @pytest.mark.parametrize(("compare", "met"), [("≤", True), ("=", True), ("≥", True)])
     def test_a_bound_itself_is_met(self, compare: str, met: bool) -> None:
         claim = Claim("wall", compare, 2, number("wall_s"))  # type: ignore[arg-type]  # one of its three

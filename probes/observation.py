@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
+Balancing = Literal["none", "flow", "packet"]
 SCHEMA: Final = "sarhad.observation/1"
 
 ErrorCode = Literal[
@@ -89,13 +90,49 @@ class Hop(Record, frozen=True, kw_only=True):
     replies: tuple[Reply, ...] = ()
 
 
+class MultipathHop(Record, frozen=True, kw_only=True):
+    """The addresses at one TTL over all flows that went so far.
+
+    ``balancing`` is by ``flow`` (a flow keeps to one) or by ``packet`` (it does not, so nothing links them).
+    ``confidence`` is that of the router before it for which it is least: that it has no further next hop.
+    """
+
+    ttl: int
+    addresses: tuple[str, ...] = ()
+    balancing: Balancing = "none"
+    confidence: float | None = None
+
+
+class MultipathLink(Record, frozen=True, kw_only=True):
+    """Two addresses that ``flows`` flows showed one after the other, the first of them at ``ttl``."""
+
+    ttl: int
+    source: str
+    target: str
+    flows: int
+
+
+class Multipath(Record, frozen=True, kw_only=True):
+    """The load-balanced paths to an address; ``confidence`` is what was asked for at each router."""
+
+    confidence: float
+    flows: int
+    probes: int
+    hops: tuple[MultipathHop, ...] = ()
+    links: tuple[MultipathLink, ...] = ()
+
+
 class TraceResult(Record, frozen=True, kw_only=True):
-    """A path towards an address; ``reached`` only when the address itself answered."""
+    """A path towards an address; ``reached`` only when the address itself answered.
+
+    ``hops`` are one flow's; ``multipath`` is there where all paths were asked for.
+    """
 
     method: Literal["icmp", "tcp", "udp"]
     port: int | None = None
     reached: bool
     hops: tuple[Hop, ...] = ()
+    multipath: Multipath | None = None
 
 
 class TcpResult(Record, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from probes.engine.batch import Batch
 from probes.engine.capture import explain
 from probes.engine.flow import TRACEROUTE_PORT, Flow, Method
 from probes.engine.link import Link, Means
+from probes.engine.multipath import Paths
+from probes.engine.multitrace import MultiTrace
 from probes.engine.packets import packed, text
 from probes.engine.path import Path, Patience
 from probes.engine.routers import Routers
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from probes.vantages.local import LocalVantage
 
 _LOG: Final = logging.getLogger("sarhad.engine")
-_R = TypeVar("_R", Ping, Trace)
+_R = TypeVar("_R", Ping, Trace, MultiTrace)
 _T = TypeVar("_T")
 
 
@@ -121,6 +123,27 @@ class Engine:
         run = self._trace(address, method, port, max_ttl, wait_s, attempts, deadline_s)
         return (await self._perform(run)).result()
 
+    async def paths(
+        self,
+        address: str,
+        method: Method = "icmp",
+        port: int | None = None,
+        *,
+        flows: int = 64,
+        confidence: float = 0.95,
+        max_ttl: int = 30,
+        wait_s: float = 1.0,
+        attempts: int = 2,
+        deadline_s: float = 60.0,
+    ) -> TraceResult:
+        """:meth:`trace` over at most ``flows`` flows, until all next hops of each router are known.
+
+        That is with ``confidence`` for each router (see :mod:`probes.engine.multipath`). UDP flows differ by
+        their destination port, from ``port`` upwards; TCP flows by their source port.
+        """
+        run = self._paths(address, method, port, flows, confidence, max_ttl, wait_s, attempts, deadline_s)
+        return (await self._perform(run)).result()
+
     async def pings(
         self,
         addresses: Iterable[str],
@@ -186,7 +209,37 @@ class Engine:
         path = Path(max_ttl, wait_s, attempts, deadline_s, self._patience, self._routers, serial=serial)
         return self._dressed(Trace(text(flow.destination), flow, self._target(address), path), held)
 
-    def _flow(self, address: str, method: Method, port: int | None) -> tuple[Flow, socket.socket | None]:
+    def _paths(
+        self,
+        address: str,
+        method: Method,
+        port: int | None,
+        flows: int,
+        confidence: float,
+        max_ttl: int,
+        wait_s: float,
+        attempts: int,
+        deadline_s: float,
+    ) -> MultiTrace:
+        if not 1 <= max_ttl <= 255 or not 1 <= attempts <= 255:
+            raise ValueError("max_ttl and attempts must be 1 to 255")
+        paths = Paths(flows, confidence, max_ttl, wait_s, attempts, deadline_s, self._patience)
+        first, held = self._flow(address, method, port)
+        link = self._links[first.version]
+
+        def more(number: int) -> Flow:
+            local, remote = first.local, first.remote
+            if method == "tcp":
+                own, local = link.own_port()
+                run.held += (own,)
+            elif method == "udp":
+                remote = (remote - 1 + number) % 0xFFFF + 1
+            return first.sibling(local, remote, (first.constant + number) & 0xFFFF)
+
+        run = MultiTrace(text(first.destination), first, self._target(address), paths, more)
+        return self._dressed(run, held)
+
+    def _flow(self, address: str, method: Method, port: int | None) -> tuple[Flow, tuple[socket.socket, ...]]:
         """The flow to an address, and the socket that holds its source port, if it needs one of its own."""
         if method == "tcp" and port is None:
             raise ValueError("a TCP probe needs a port")
@@ -195,7 +248,7 @@ class Engine:
         except OSError as error:
             raise MeasureError("unsupported", f"{address!r} is not an IP address") from error
         remote = 0 if method == "icmp" else port or TRACEROUTE_PORT
-        held = None
+        held: tuple[socket.socket, ...] = ()
         try:
             link = self._link(4 if len(destination) == 4 else 6)
             link.prepare(method)
@@ -204,13 +257,14 @@ class Engine:
             source = bytes(4) if unsaid else packed(link.source(address))
             local = link.local(method)
             if method == "tcp" and self._registry.taken(destination, remote, local):
-                held, local = link.own_port()
+                own, local = link.own_port()
+                held = (own,)
         except OSError as error:
             raise MeasureError(error_code(error), f"{address}: {error.strerror}") from error
         flow = Flow(method, source, destination, local, remote, self._mark, self._registry.slot())
         return flow, held
 
-    def _dressed(self, run: _R, held: socket.socket | None) -> _R:
+    def _dressed(self, run: _R, held: tuple[socket.socket, ...]) -> _R:
         """A run with what its link asks of it."""
         run.held = held
         run.most = self._links[run.flow.version].most(run.flow.method)

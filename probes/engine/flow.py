@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from probes.engine.packets import ICMP, ICMPV6, TAG, TAG_AT, TAGGED, TCP, UDP, Quote
 
@@ -39,6 +39,7 @@ _DONT_FRAGMENT: Final = 0x4000
 # An MSS as every host sends it (kind 2, length 4); some firewalls drop a SYN without one.
 _MSS: Final = (0x0204, 1440)
 _WINDOW: Final = 64240
+_Known: TypeAlias = "tuple[dict[int, bytes], dict[int, int], dict[int, int]]"
 _ALL: Final = 0xFFFF  # the Internet checksum counts modulo this (RFC 1071)
 
 
@@ -63,7 +64,8 @@ class Flow:
 
     ``source`` and ``destination`` are packed addresses. ``local`` is the ICMP identifier or source port,
     ``remote`` the destination port (0 for ICMP). ``mark`` is text of ours that ends the payload of ICMP and
-    UDP probes, so that who captures one can see whose it is. ``slot`` is by what the registry knows the run.
+    UDP probes, so that who captures one can see whose it is. ``slot`` is by what the registry knows the run,
+    which may have several (:meth:`sibling`).
     """
 
     __slots__ = (
@@ -97,6 +99,8 @@ class Flow:
         remote: int,
         mark: bytes = b"",
         slot: int = 0,
+        constant: int | None = None,
+        known: _Known | None = None,
     ) -> None:
         self.method = method
         self.source = source
@@ -108,7 +112,7 @@ class Flow:
         self.protocol = {"tcp": TCP, "udp": UDP, "icmp": ICMP if self.version == 4 else ICMPV6}[method]
         self.header = 20 if self.version == 4 else 40
         seed = _draw()
-        self.constant = seed[1]  # the ICMP checksum of every probe
+        self.constant = seed[1] if constant is None else constant  # the ICMP checksum of every probe
         self._mark = b"" if method == "tcp" else mark[:MAX_MARK]
         self._length = 24 if method == "tcp" else TAGGED + len(self._mark)
         self._pack = _PACKETS[self.version, method].pack
@@ -120,9 +124,9 @@ class Flow:
             self._head = (6 << 28 | (seed[3] & 0xFFFFF), self._length, self.protocol)
             self._tail = (source, destination)
         self._base = self._sum()
-        self._cookies: dict[int, bytes] = {}
-        self._identifications: dict[int, int] = {}  # code -> what its IPv4 header says
-        self._numbers: dict[int, int] = {}  # UDP checksum or TCP sequence number -> code
+        # The cookie of each code; what its IPv4 header says; and the code of each UDP checksum or TCP
+        # sequence number. Siblings share them, so that it need not be known whose packet came back.
+        self._cookies, self._identifications, self._numbers = known or ({}, {}, {})
 
     def packet(self, code: int, ttl: int) -> bytes:
         """The whole packet of the probe ``code`` (0 to 65535), with the IP header, to be sent once.
@@ -151,6 +155,12 @@ class Flow:
             number = self._new(short or 1, code, _ALL - 1)  # neither 0, which is none, nor its twin
             fields = (*fields, self.local, self.remote, self._length, number, (rest - number) % _ALL)
         return self._pack(*fields, self.slot, code, cookie) + self._mark
+
+    def sibling(self, local: int, remote: int, constant: int) -> Flow:
+        """Another flow of the same run: no probe of it may have the code of one of this."""
+        known = self._cookies, self._identifications, self._numbers
+        ends = self.source, self.destination, local, remote
+        return Flow(self.method, *ends, self._mark, self.slot, constant, known)
 
     def match(self, quote: Quote) -> Match | None:
         """Which probe an ICMP error quotes, or None if none of this flow."""

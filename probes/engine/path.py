@@ -13,6 +13,8 @@ from probes.engine.routers import TRIES, Routers
 from probes.observation import Hop, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from probes.observation import MplsLabel
 
 GAP: Final = 5  # so many silent hops in a row, each for the whole wait, end a trace (scamper's default)
@@ -47,7 +49,7 @@ class Patience:
 
 
 # Attempt, address (packed), round-trip time in seconds, ICMP type and code, MPLS labels.
-_Kept: TypeAlias = "tuple[int, bytes, float, tuple[int, int] | None, tuple[MplsLabel, ...]]"
+Kept: TypeAlias = "tuple[int, bytes, float, tuple[int, int] | None, tuple[MplsLabel, ...]]"
 
 
 class Path:
@@ -104,7 +106,7 @@ class Path:
         self._waiting: list[int] = []  # TTLs whose last probe may still hold others up, oldest first
         self._silent: list[int] = []  # those that were given up to do so
         self._retries: dict[int, float] = {}  # when which of these is to be probed again
-        self._replies: dict[int, list[_Kept]] = {}
+        self._replies: dict[int, list[Kept]] = {}
         self._soft_at = NEVER  # when the oldest of those that wait no longer holds others up
         self._farthest = 0
         self._limit = min(max_ttl, GAP)  # the farthest TTL that may be probed as things stand
@@ -252,23 +254,7 @@ class Path:
     def hops(self) -> tuple[Hop, ...]:
         """What answered at each TTL that was probed, up to the end."""
         last = self.end or len(self._first)
-        return tuple(self._hop(ttl) for ttl in range(1, last + 1))
-
-    def _hop(self, ttl: int) -> Hop:
-        kept = self._replies.get(ttl)
-        if kept is None:
-            return Hop(ttl=ttl, replies=())
-        if len(kept) > 1:
-            kept = sorted(kept, key=_attempt)
-        return Hop(
-            ttl=ttl,
-            replies=tuple(
-                [
-                    Reply(address=text(address), rtt_ms=round(rtt * 1000, 4), icmp=icmp, mpls=mpls)
-                    for _, address, rtt, icmp, mpls in kept
-                ]
-            ),
-        )
+        return tuple(hop_of(ttl, self._replies.get(ttl, ())) for ttl in range(1, last + 1))
 
     def _give_up(self, now: float) -> None:
         """Let those no longer hold others up that have had their time."""
@@ -315,5 +301,20 @@ class Path:
         return soft if soft < self._wait else self._wait  # noqa: FURB136  (a call less for every answer)
 
 
-def _attempt(kept: _Kept) -> int:
+def hop_of(ttl: int, kept: Sequence[Kept]) -> Hop:
+    """What answered at a TTL, as results have it."""
+    if len(kept) > 1:
+        kept = sorted(kept, key=_attempt)
+    return Hop(
+        ttl=ttl,
+        replies=tuple(
+            [
+                Reply(address=text(address), rtt_ms=round(rtt * 1000, 4), icmp=icmp, mpls=mpls)
+                for _, address, rtt, icmp, mpls in kept
+            ]
+        ),
+    )
+
+
+def _attempt(kept: Kept) -> int:
     return kept[0]

@@ -41,8 +41,9 @@ class Registry:
     def taken(self, destination: bytes, remote: int, local: int) -> bool:
         """Whether a TCP run in progress has these ends and ports."""
         return any(
-            (run.flow.method, run.flow.remote, run.flow.local) == ("tcp", remote, local)
+            (flow.method, flow.remote, flow.local) == ("tcp", remote, local)
             for run in self._by_destination.get(destination, ())
+            for flow in run.flows
         )
 
     def remove(self, run: Run) -> None:
@@ -84,7 +85,7 @@ class Registry:
             run, code, proved = *found, True
         else:
             for run in self._by_destination.get(quote.destination, ()):
-                match = run.flow.match(quote)
+                match = next(filter(None, (flow.match(quote) for flow in run.flows)), None)
                 if match is not None:
                     code, proved = match
                     break
@@ -101,28 +102,32 @@ class Registry:
         if quote.protocol != UDP or len(quote.transport) != _HEADER or quote.transport[6:] != b"\0\0":
             return None
         ports = struct.unpack_from("!HH", quote.transport)
-        runs = [
-            run
+        flows = [
+            (run, flow)
             for run in self._by_destination.get(quote.destination, ())
-            if run.flow.method == "udp" and (run.flow.local, run.flow.remote) == ports
+            for flow in run.flows
+            if flow.method == "udp" and (flow.local, flow.remote) == ports
         ]
-        code = runs[0].only() if len(runs) == 1 else None
+        if len(flows) != 1:
+            return None
+        run, flow = flows[0]
+        code = run.only(flow)
         if code is None:
             return None
         exceeded = answer.kind == "exceeded"
         kind = (answer.type, answer.code)
-        return runs[0], Heard(code, sender, at, kind, not exceeded, exceeded, proved=False, mpls=answer.mpls)
+        return run, Heard(code, sender, at, kind, not exceeded, exceeded, proved=False, mpls=answer.mpls)
 
     def segment(self, segment: Segment, source: bytes, at: float) -> tuple[Run, Heard] | None:
         """The SYN that a SYN-ACK or RST answers."""
         sender = segment.source or source
+        ports = (segment.destination_port, segment.source_port)
         for run in self._by_destination.get(sender, ()):
-            flow = run.flow
-            ports = (segment.destination_port, segment.source_port)
-            if flow.method == "tcp" and ports == (flow.local, flow.remote):
-                code = flow.acknowledges(segment.acknowledged)
-                if code is not None:
-                    return run, Heard(code, sender, at, None)
+            for flow in run.flows:
+                if flow.method == "tcp" and ports == (flow.local, flow.remote):
+                    code = flow.acknowledges(segment.acknowledged)
+                    if code is not None:
+                        return run, Heard(code, sender, at, None)
         return None
 
     def datagram(self, payload: bytes, source: bytes, at: float) -> tuple[Run, Heard] | None:

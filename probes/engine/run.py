@@ -11,7 +11,7 @@ from probes.observation import PingResult, TraceResult
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from probes.engine.flow import Flow
     from probes.engine.pacing import Bucket
@@ -41,9 +41,9 @@ class Heard(NamedTuple):
 
 
 class Run(ABC):
-    """A ping or trace of one flow, on its way from the registry's entry to the call of ``ended``.
+    """A ping or trace, on its way from the registry's entry to the call of ``ended``.
 
-    ``peer`` is the destination as sockets take it. ``held`` is a socket that keeps the source port for us.
+    ``peer`` is the destination as sockets take it. ``held`` are sockets that keep source ports for us.
     """
 
     __slots__ = ("bucket", "busy", "due", "ended", "failure", "flow", "held", "most", "over", "peer", "ready")
@@ -58,16 +58,21 @@ class Run(ABC):
         self.over = False  # whether the registry knows it no more
         self.busy = 0  # how often the machine had no room for a packet
         self.failure: ErrorCode | None = None
-        self.held: socket.socket | None = None
+        self.held: tuple[socket.socket, ...] = ()
         self.ended: Callable[[Run], None] = _nobody
 
     @property
     def address(self) -> str:
         return self.peer[0]
 
+    @property
+    def flows(self) -> Sequence[Flow]:
+        """All whose answers are for this run; they have one slot, and no code twice."""
+        return (self.flow,)
+
     @abstractmethod
-    def poll(self, now: float, window: int) -> tuple[int, int] | None:
-        """Code and TTL of the probe to send now."""
+    def poll(self, now: float, window: int) -> tuple[Flow, int, int] | None:
+        """Flow, code and TTL of the probe to send now."""
 
     @abstractmethod
     def sent(self, code: int, now: float) -> None: ...
@@ -82,8 +87,8 @@ class Run(ABC):
     def closed(self, now: float) -> bool: ...
 
     @abstractmethod
-    def only(self) -> int | None:
-        """The code of the one probe that was not answered; None if there are more or none."""
+    def only(self, flow: Flow) -> int | None:
+        """The code of the flow's one probe that was not answered; None if there are more or none."""
 
     def fail(self, code: ErrorCode) -> None:
         """Send no more: the machine itself refuses to."""
@@ -126,10 +131,10 @@ class Ping(Run):
         self._refused: set[int] = set()
         self.duplicates = 0
 
-    def poll(self, now: float, window: int) -> tuple[int, int] | None:  # noqa: ARG002  (traces have one)
+    def poll(self, now: float, window: int) -> tuple[Flow, int, int] | None:  # noqa: ARG002  (traces have one)
         if self.failure is not None or len(self._sent) >= self._count or now < self._due(now):
             return None
-        return len(self._sent), _PING_TTL
+        return self.flow, len(self._sent), _PING_TTL
 
     def sent(self, code: int, now: float) -> None:
         assert code == len(self._sent)
@@ -158,7 +163,7 @@ class Ping(Run):
             return True
         return all(code in self._rtts or code in self._refused for code in range(len(self._sent)))
 
-    def only(self) -> int | None:
+    def only(self, flow: Flow) -> int | None:  # noqa: ARG002  (it has but one)
         left = [
             code for code in range(len(self._sent)) if code not in self._rtts and code not in self._refused
         ]
@@ -198,11 +203,11 @@ class Trace(Run):
         super().__init__(address, flow, bucket)
         self._path = path
 
-    def poll(self, now: float, window: int = WINDOW) -> tuple[int, int] | None:
+    def poll(self, now: float, window: int = WINDOW) -> tuple[Flow, int, int] | None:
         if self.failure is not None:
             return None
         probe = self._path.next(now, window)
-        return None if probe is None else (probe[1] << 8 | probe[0], probe[0])
+        return None if probe is None else (self.flow, probe[1] << 8 | probe[0], probe[0])
 
     def sent(self, code: int, now: float) -> None:
         self._path.sent(code & 0xFF, now)
@@ -218,7 +223,7 @@ class Trace(Run):
     def closed(self, now: float) -> bool:
         return self.failure is not None or self._path.closed(now)
 
-    def only(self) -> int | None:
+    def only(self, flow: Flow) -> int | None:  # noqa: ARG002  (it has but one)
         return self._path.only()
 
     def result(self) -> TraceResult:

@@ -26,6 +26,7 @@ from probes.failure import error_code
 
 if TYPE_CHECKING:
     from probes.engine.batch import Batch
+    from probes.engine.flow import Flow
     from probes.engine.link import Link
     from probes.engine.pacing import Pace
     from probes.engine.run import Heard
@@ -79,9 +80,9 @@ class Scheduler:
     def forget(self, run: Run) -> None:
         self.registry.remove(run)
         run.over = True
-        if run.held is not None:
-            run.held.close()
-            run.held = None
+        for held in run.held:
+            held.close()
+        run.held = ()
 
     def _admit(self) -> bool:
         """Begin the next run that waits; whether there was one."""
@@ -191,7 +192,7 @@ class Scheduler:
         else:
             self._later(run, at, now)
 
-    def _send(self, run: Run, code: int, ttl: int, now: float) -> bool:
+    def _send(self, run: Run, flow: Flow, code: int, ttl: int, now: float) -> bool:
         """Send a probe; False if it must wait, and :meth:`_later` was told."""
         if run.bucket is not None:
             due = run.bucket.ready_at(now)
@@ -199,10 +200,10 @@ class Scheduler:
                 self._later(run, due, now)
                 return False
             run.bucket.take(now)
-        packet = run.flow.packet(code, ttl)
+        packet = flow.packet(code, ttl)
         now = monotonic()
         try:
-            self.links[run.flow.version].send(packet, run.peer)
+            self.links[flow.version].send(packet, run.peer)
         except OSError as error:
             if error.errno not in _BUSY or run.busy > 100:
                 run.fail(error_code(error))

@@ -163,18 +163,18 @@ def _error4(quoted: bytes, source: bytes, kind: tuple[int, int], ttl: int) -> by
     )
 
 
-def echo_reply(packet: bytes, found: Layers, ttl: int) -> bytes | None:
-    """The answer to an echo request, from the address that was asked; None if it is none."""
+def echo_reply(packet: bytes, found: Layers, ttl: int, source: bytes | None = None) -> bytes | None:
+    """The answer to an echo request, from the address that was asked or ``source``; None if it is none."""
     body = packet[found.offset :]
     if not found.offset or len(body) < 8:
         return None
     if packet[0] >> 4 == 4:
         if found.protocol != ICMP or body[0] != 8:
             return None
-        return _datagram4(packet[16:20], packet[12:16], b"\0\0\0\0" + body[4:], ttl)
+        return _datagram4(source or packet[16:20], packet[12:16], b"\0\0\0\0" + body[4:], ttl)
     if found.protocol != ICMPV6 or body[0] != 128:
         return None
-    return _datagram6(packet[24:40], packet[8:24], b"\x81\0\0\0" + body[4:], ttl)
+    return _datagram6(source or packet[24:40], packet[8:24], b"\x81\0\0\0" + body[4:], ttl)
 
 
 def reset(packet: bytes, found: Layers, ttl: int) -> bytes | None:

@@ -12,6 +12,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 from probes.simnet import packets
+from probes.simnet.oddities import Odd
+from probes.simnet.plan import MILLISECOND, NOWHERE, Bucket, Luck, Plan, PlannedHop
 from probes.simnet.topology import Hop, Return, Trouble
 from probes.simnet.tree import Tree
 
@@ -24,108 +26,6 @@ if TYPE_CHECKING:
 
 _QUEUE = 200_000  # packets on their way at most; what comes then is dropped, as full routers do
 _SESSIONS = 2**18  # flows remembered for hosts behind a filter, and destinations worked out
-_MILLISECOND = 1_000_000  # in nanoseconds
-_NOWHERE = 255  # more routers than any TTL
-
-
-class _Luck:
-    """What may happen to one packet: loss and jitter, from the world's seed."""
-
-    __slots__ = ("jitter_ns", "loss", "random", "share")
-
-    def __init__(self, trouble: Trouble, source: random.Random, *, applies: bool = True) -> None:
-        self.loss = trouble.loss if applies else 0.0
-        self.jitter_ns = trouble.jitter_ms * _MILLISECOND if applies else 0.0
-        self.share = trouble.jitter_share
-        self.random = source.random
-
-    def __bool__(self) -> bool:
-        return self.loss > 0 or self.jitter_ns > 0
-
-    def draw(self) -> int:
-        """Nanoseconds of jitter, uniform between nothing and the most, or -1 for a lost packet."""
-        if self.loss and self.random() < self.loss:
-            return -1
-        if self.jitter_ns and self.random() < self.share:
-            return int(self.random() * self.jitter_ns)
-        return 0
-
-
-class _Bucket:
-    """A token bucket: ``rate`` answers a second, a tenth of that (but two, if it is more) at once."""
-
-    __slots__ = ("last", "most", "rate", "tokens")
-
-    def __init__(self, rate: float) -> None:
-        self.rate = rate / 1e9
-        self.most = self.tokens = max(1.0, min(rate, 2.0), rate * 0.1)
-        self.last = 0
-
-    def take(self, now: int) -> bool:
-        self.tokens = min(self.most, self.tokens + (now - self.last) * self.rate)
-        self.last = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
-class _Hop:
-    """What one hop does with packets that end there."""
-
-    __slots__ = ("addresses", "back", "buckets", "delay_ns", "extension", "forth", "mute", "salt", "ttl")
-    # ``mute`` is told for each of the equal routers, as are the buckets.
-
-    def __init__(
-        self, hop: Hop, forth: _Luck, back: _Luck, way_back: Return, buckets: list[_Bucket | None], salt: int
-    ) -> None:
-        self.addresses = [packets.packed(address) for address in hop.addresses]
-        self.forth = forth
-        self.back = back
-        self.delay_ns = int((hop.delay_ms + way_back.delay_ms) * _MILLISECOND)
-        self.ttl = max(1, 255 - way_back.hops)
-        mute = hop.silent or way_back.lost or way_back.trouble.filter_icmp
-        self.mute: tuple[bool, ...] = (mute,) * len(hop.addresses) or (True,)
-        self.extension = packets.mpls_extension(hop.mpls)
-        self.buckets = buckets
-        self.salt = salt
-
-    def choose(self, flow: bytes) -> int:
-        """The equal router that a flow takes: hash threshold (RFC 2992)."""
-        mixed = (zlib.crc32(flow) ^ self.salt) * 0x9E3779B1 & 0xFFFFFFFF  # CRCs alone correlate between hops
-        mixed = (mixed ^ mixed >> 15) * 0x85EBCA77 & 0xFFFFFFFF
-        return mixed * len(self.addresses) >> 32
-
-
-class _Plan:
-    """Everything about packets from one site to one address, worked out at the first of them."""
-
-    __slots__ = (
-        "black_hole",
-        "delay_ns",
-        "filter_icmp",
-        "here",
-        "hops",
-        "host",
-        "luck",
-        "out",
-        "plain",
-        "routers",
-        "unreachable",
-    )
-
-    def __init__(self) -> None:
-        self.hops: list[_Hop] = []
-        self.routers = _NOWHERE  # that decrement the TTL before delivery
-        self.out = -1  # the site that is delivered to, -1 nobody
-        self.delay_ns = 0
-        self.luck: _Luck | None = None
-        self.black_hole = _NOWHERE
-        self.filter_icmp = False
-        self.host: Host | None = None  # set if it is behind a filter
-        self.here: _Hop | None = None  # the router itself is addressed, or answers for what has no route
-        self.unreachable = False
-        self.plain = False  # nothing but a delay
 
 
 class Router:
@@ -137,12 +37,12 @@ class Router:
         self.queue: list[tuple[int, int, int, bytes | bytearray]] = []  # due (ns), number, site, packet
         self._index = {site: index for index, site in enumerate(self.sites)}
         self._random = random.Random(topology.world.seed)  # noqa: S311 a simulation is to be repeatable
-        self._plans: list[dict[bytes, _Plan]] = [{} for _ in self.sites]
+        self._plans: list[dict[bytes, Plan]] = [{} for _ in self.sites]
         self._own = [_addresses(topology, site) for site in self.sites]
         self._trees = [Tree(spec, topology.world.seed) for spec in topology.world.trees]
-        self._tree_hops: dict[tuple[Tree, int], _Hop] = {}
+        self._tree_hops: dict[tuple[Tree, int], PlannedHop] = {}
         self._luck = {tree: self._tree_luck(tree) for tree in self._trees}
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
         self._sessions: dict[tuple[bytes, bytes, int, bytes], None] = {}
         self._guarded = {
             ipaddress.ip_address(address).packed
@@ -176,14 +76,16 @@ class Router:
             self._number += 1
             heapq.heappush(self.queue, (due, self._number, site, packet))
 
-    def _slowly(self, plan: _Plan, packet: bytes, source: bytes, ttl: int, site: int, now: int) -> None:
+    def _slowly(self, plan: Plan, packet: bytes, source: bytes, ttl: int, site: int, now: int) -> None:
         found = packets.layers(packet)
         if plan.filter_icmp and found.protocol in {packets.ICMP, packets.ICMPV6}:
             return
         if source in self._guarded:
             self._remember(packet, found)
         reach = max(1, ttl)
-        if reach <= plan.routers:
+        if reach > min(plan.refused, plan.loops):
+            self._turned_back(plan, packet, found, reach, site, now)
+        elif reach <= plan.routers:
             if reach <= min(len(plan.hops), plan.black_hole):
                 kind = (11, 0) if packet[0] >> 4 == 4 else (3, 0)  # time exceeded in transit
                 self._answer(plan.hops[reach - 1], packet, found, kind, site, now)
@@ -196,7 +98,17 @@ class Router:
             if late >= 0:
                 self._push(now + plan.delay_ns + late, plan.out, packets.aged(packet, plan.routers))
 
-    def _local(self, plan: _Plan, hop: _Hop, packet: bytes, found: Layers, site: int, now: int) -> None:
+    def _turned_back(self, plan: Plan, packet: bytes, found: Layers, reach: int, site: int, now: int) -> None:
+        """A packet that one hop refuses, or sends back to the one before until its TTL ends."""
+        version4 = packet[0] >> 4 == 4
+        if plan.refused <= plan.loops:
+            kind, hop = (3 if version4 else 1, plan.refusal), plan.hops[plan.refused - 1]
+        else:
+            kind = (11, 0) if version4 else (3, 0)
+            hop = plan.hops[plan.loops - 1 - (reach - plan.loops) % 2]
+        self._answer(hop, packet, found, kind, site, now)
+
+    def _local(self, plan: Plan, hop: PlannedHop, packet: bytes, found: Layers, site: int, now: int) -> None:
         """A packet for a router itself, or for an address to which it knows no route."""
         version4 = packet[0] >> 4 == 4
         if plan.unreachable:
@@ -204,25 +116,32 @@ class Router:
         elif found.protocol == packets.UDP:
             self._answer(hop, packet, found, (3, 3) if version4 else (1, 4), site, now)
         else:
-            reply = packets.echo_reply(packet, found, hop.ttl) or packets.reset(packet, found, hop.ttl)
+            source = None if hop.odd is None else hop.odd.source(packet)
+            reply = packets.echo_reply(packet, found, hop.ttl, source)
+            reply = reply or packets.reset(packet, found, hop.ttl)
             if reply is not None:
                 self._send(hop, 0, reply, site, now)
 
     def _answer(
-        self, hop: _Hop, packet: bytes, found: Layers, kind: tuple[int, int], site: int, now: int
+        self, hop: PlannedHop, packet: bytes, found: Layers, kind: tuple[int, int], site: int, now: int
     ) -> None:
         version4 = packet[0] >> 4 == 4
         later_fragment = version4 and int.from_bytes(packet[6:8], "big") & 0x1FFF
         if later_fragment or packets.is_icmp_error(packet, found):
             return
         choice = hop.choose(packets.flow(packet, found)) if len(hop.mute) > 1 else 0
+        odd = hop.odd
+        if odd is not None:
+            choice = odd.choose(choice, len(hop.mute))
         if hop.mute[choice]:
             return
-        quoted = packets.expired(packet)
-        reply = packets.error(quoted, hop.addresses[choice], kind, hop.ttl, hop.extension)
+        quoted, source = packets.expired(packet), hop.addresses[choice]
+        if odd is not None:
+            quoted, source = odd.quoted(quoted, found), odd.source(packet) or source
+        reply = packets.error(quoted, source, kind, hop.ttl, hop.extension)
         self._send(hop, choice, reply, site, now)
 
-    def _send(self, hop: _Hop, choice: int, reply: bytes, site: int, now: int) -> None:
+    def _send(self, hop: PlannedHop, choice: int, reply: bytes, site: int, now: int) -> None:
         if hop.mute[choice]:
             return
         forth, back = hop.forth.draw(), hop.back.draw()
@@ -230,7 +149,9 @@ class Router:
             return
         bucket = hop.buckets[choice]
         if bucket is None or bucket.take(now):
-            self._push(now + hop.delay_ns + forth + back, site, reply)
+            due = now + hop.delay_ns + forth + back
+            for late in (0,) if hop.odd is None else hop.odd.delays():
+                self._push(due + late, site, reply)
 
     def _allowed(self, host: Host, packet: bytes, found: Layers) -> bool:
         """Whether the filter before a host lets a packet in, as itself or as an answer to the host's own."""
@@ -270,7 +191,7 @@ class Router:
         pair = (destination, source) if answer else (source, destination)
         return *pair, found.protocol, ends
 
-    def _plan(self, site: int, destination: bytes) -> _Plan:
+    def _plan(self, site: int, destination: bytes) -> Plan:
         plan = self._worked_out(self.sites[site], ipaddress.ip_address(destination))
         plans = self._plans[site]
         if len(plans) >= _SESSIONS:
@@ -278,8 +199,8 @@ class Router:
         plans[destination] = plan
         return plan
 
-    def _worked_out(self, asker: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> _Plan:
-        plan = _Plan()
+    def _worked_out(self, asker: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Plan:
+        plan = Plan()
         if (
             address.is_multicast
             or address.is_link_local
@@ -305,12 +226,12 @@ class Router:
                 plan.here, plan.unreachable, plan.routers = plan.hops[0], True, 0
         return plan
 
-    def _towards_site(self, plan: _Plan, path: Path, address: str, family: Family) -> None:
+    def _towards_site(self, plan: Plan, path: Path, address: str, family: Family) -> None:
         plan.hops = [self._hop(hop, path, position, family) for position, hop in enumerate(path.hops, 1)]
         plan.routers = len(plan.hops)
-        plan.delay_ns = int(path.delay_ms * _MILLISECOND)
-        plan.luck = _Luck(path.trouble, self._random) or None
-        plan.black_hole = _NOWHERE if path.black_hole is None else path.black_hole
+        plan.delay_ns = int(path.delay_ms * MILLISECOND)
+        plan.luck = Luck(path.trouble, self._random) or None
+        plan.black_hole = NOWHERE if path.black_hole is None else path.black_hole
         plan.filter_icmp = path.trouble.filter_icmp
         host = self.topology.hosts.get(address, {}).get(path.end)
         if host is not None and host.allow is not None:
@@ -325,7 +246,7 @@ class Router:
             and plan.host is None
         )
 
-    def _towards_router(self, plan: _Plan, path: Path, position: int, family: Family) -> None:
+    def _towards_router(self, plan: Plan, path: Path, position: int, family: Family) -> None:
         self._towards_site(plan, path, "", family)
         plan.plain, plan.out, plan.host = False, -1, None
         plan.here = plan.hops[position - 1]
@@ -334,15 +255,13 @@ class Router:
         if path.black_hole is not None and path.black_hole < position:
             plan.here = None
 
-    def _tree_luck(self, tree: Tree) -> tuple[_Luck, _Luck]:
+    def _tree_luck(self, tree: Tree) -> tuple[Luck, Luck]:
         """What befalls probes and answers: all of it the answers."""
         spec = tree.spec
         trouble = Trouble(spec.loss, spec.jitter_ms, spec.jitter_share)
-        return _Luck(Trouble(), self._random), _Luck(trouble, self._random)
+        return Luck(Trouble(), self._random), Luck(trouble, self._random)
 
-    def _in_tree(
-        self, plan: _Plan, tree: Tree, target: ipaddress.IPv4Address | ipaddress.IPv6Address
-    ) -> None:
+    def _in_tree(self, plan: Plan, tree: Tree, target: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
         """A path in a tree: its routers, which other paths have too, and its target, played by the router."""
         for ttl, step in enumerate(tree.steps(int(target)), 1):
             hop = self._tree_hops.get((tree, step))
@@ -351,32 +270,42 @@ class Router:
             plan.hops.append(hop)
         plan.routers = len(plan.hops)
         plan.here = self._tree_hop(tree, (str(target),), plan.routers + 1, tree.dead)
+        for position, hop in enumerate(plan.hops, 1):
+            oddity = None if hop.odd is None else hop.odd.oddity
+            if oddity is not None and oddity.loops:
+                plan.loops = min(plan.loops, position)
+            if oddity is not None and oddity.refuses is not None and plan.refused == NOWHERE:
+                plan.refused, plan.refusal = position, oddity.refuses
 
     def _tree_hop(
         self, tree: Tree, addresses: tuple[str, ...], ttl: int, mute: Callable[[str], bool]
-    ) -> _Hop:
-        rate = tree.spec.rate_limit if mute == tree.silent else None
-        made = Hop(addresses, None, 2 * ttl * tree.spec.hop_ms)
+    ) -> PlannedHop:
+        target = mute == tree.dead
+        rate = None if target else tree.spec.rate_limit
+        at = "target" if target else ttl
+        oddity = next((oddity for oddity in tree.spec.oddities if oddity.at == at), None)
+        made = Hop(addresses, None, 2 * ttl * tree.spec.hop_ms, mpls=oddity.mpls if oddity else ())
         luck, lucky = self._luck[tree]
         buckets = [self._bucket(address, rate) for address in addresses]
         salt = zlib.crc32(addresses[0].encode(), self.topology.world.seed & 0xFFFFFFFF)
-        hop = _Hop(made, luck, lucky, Return(0, ttl - 1), buckets, salt)
+        hop = PlannedHop(made, luck, lucky, Return(0, ttl - 1), buckets, salt)
         hop.mute = tuple(map(mute, addresses))
+        hop.odd = None if oddity is None else Odd(oddity, self._random)
         return hop
 
-    def _hop(self, hop: Hop, path: Path | None, position: int, family: Family) -> _Hop:
+    def _hop(self, hop: Hop, path: Path | None, position: int, family: Family) -> PlannedHop:
         way_back = Return(hop.delay_ms, 0) if path is None else self.topology.way_back(path, position, family)
         crossed = path is not None and position > path.troubled_step
-        forth = _Luck(path.trouble if path is not None else Trouble(), self._random, applies=crossed)
-        back = _Luck(way_back.trouble, self._random)
+        forth = Luck(path.trouble if path is not None else Trouble(), self._random, applies=crossed)
+        back = Luck(way_back.trouble, self._random)
         salt = zlib.crc32(" ".join(hop.addresses).encode(), self.topology.world.seed & 0xFFFFFFFF)
         buckets = [self._bucket(address, hop.rate_limit) for address in hop.addresses]
-        return _Hop(hop, forth, back, way_back, buckets, salt)
+        return PlannedHop(hop, forth, back, way_back, buckets, salt)
 
-    def _bucket(self, address: str, rate: float | None) -> _Bucket | None:
+    def _bucket(self, address: str, rate: float | None) -> Bucket | None:
         if rate is None:
             return None
-        return self._buckets.setdefault(address, _Bucket(rate))
+        return self._buckets.setdefault(address, Bucket(rate))
 
 
 def _addresses(topology: Topology, site: str) -> frozenset[bytes]:

@@ -252,6 +252,48 @@ class Route(Model):
     filter_icmp: bool = False  # no ICMP passes, neither probes nor the routers' answers
 
 
+Quoting = Literal[
+    "header_only",
+    "truncated",
+    "garbage",
+    "identification_plus_one",
+    "identification_swapped",
+    "identification_zero",
+    "checksum",
+    "ports",
+    "ttl",
+]
+
+
+class Oddity(Model):
+    """What the hop ``at`` a TTL of every path of a tree, or its target, does that no textbook says.
+
+    ``copies`` of each answer, ``late_ms`` later than usual, from the address ``source``, with a ``quote``
+    that was rewritten so. It ``refuses`` by this code of "destination unreachable" what should go on; sends
+    it to and fro with the hop before, if it ``loops``; chooses among equal routers ``per_packet``, or others
+    than before when it ``changes_after`` so many packets.
+    """
+
+    at: Annotated[int, Field(ge=1, le=64)] | Literal["target"]
+    copies: Annotated[int, Field(ge=1, le=100)] = 1
+    late_ms: Milliseconds = 0
+    source: Address | Literal["target"] | None = None
+    quote: tuple[Quoting, ...] = ()
+    refuses: Annotated[int, Field(ge=0, le=15)] | None = None
+    loops: bool = False
+    per_packet: bool = False
+    changes_after: Annotated[int, Field(ge=0)] | None = None
+    mpls: tuple[Label, ...] = ()
+
+    @model_validator(mode="after")
+    def _sense(self) -> Oddity:
+        if self.at in {1, "target"} and self.loops:
+            raise ValueError("loops: it needs a router, and one before it")
+        if self.at == "target" and self.refuses is not None:
+            raise ValueError("refuses: a target has nothing to pass on")
+        return self
+
+
 class TreeSpec(Model):
     """Very many targets behind shared routers (see ``tree``), as seen from every vantage.
 
@@ -276,11 +318,18 @@ class TreeSpec(Model):
     jitter_ms: Milliseconds = 0
     jitter_share: Share = 1
     rate_limit: Annotated[float, Field(gt=0)] | None = None
+    oddities: tuple[Oddity, ...] = ()
     seed: int = 1
 
     @model_validator(mode="after")
     def _room(self) -> TreeSpec:
         least, most = self.hops
+        odd = [oddity.at for oddity in self.oddities]
+        if len(set(odd)) < len(odd):
+            raise ValueError("oddities: two of them are at the same hop; make them one")
+        for at in odd:
+            if at != "target" and at >= most:
+                raise ValueError(f"oddities: no path has a router at {at}; hops says {most} at the most")
         if least > most:
             raise ValueError(f"hops: the least, {least}, is more than the most, {most}")
         needed = {"prefix": self.targets, "routers": most * self.targets * self.ecmp}

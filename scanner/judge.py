@@ -31,7 +31,7 @@ from scanner.scan import answered_addresses, endpoint_addresses
 from scanner.verdict import combine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from geodata.catalog import Snapshot
     from geodata.claim import Claim
@@ -125,8 +125,13 @@ def compose(
     *,
     complete: bool,
     finished: str | None = None,
+    methods: Mapping[str, str] | None = None,
+    notices: Sequence[str] = (),
 ) -> Run:
-    """The run of ``observations``, judged; ``finished`` is the last observation's time unless given."""
+    """The run of ``observations``, judged; ``finished`` is the last observation's time unless given.
+
+    ``methods`` is by what each vantage probed, where that is known; ``notices`` is what its scan met with.
+    """
     judgement = judge(inputs, observations)
     answering = {one.vantage for one in observations if one.result is not None}
     asked = {one.vantage for one in observations}
@@ -147,6 +152,7 @@ def compose(
                 location_error_km=one.location_error_km,
                 network=one.network,
                 kind=one.kind,
+                method=(methods or {}).get(one.id) or None,
                 up=one.id in answering or one.id not in asked,
             )
             for one in inputs.vantages
@@ -165,6 +171,7 @@ def compose(
         files=inputs.files,
         policy=inputs.policy.model_dump(mode="json"),
         notices=(
+            *notices,
             *(str(notice) for notice in inputs.register.notices),
             *_blind(inputs),
             *_stale(inputs),

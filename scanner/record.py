@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from probes.observation import TraceResult
+
 MAX_LINE: Final = 16 * 2**20  # octets
 
 
@@ -69,9 +71,15 @@ def _faults(one: Observation) -> Iterator[str]:
         if not _is_address(address):
             yield f"{field}: {address[:60]!r} is not an IP address"
     if isinstance(one, TraceObservation) and one.result is not None:
-        for hop in one.result.hops:
-            if not 0 < hop.ttl < 256:
-                yield f"result.hops: ttl: {hop.ttl} is not 1 to 255"
+        multipath = one.result.multipath
+        for field, hops in (
+            ("hops", one.result.hops),
+            ("multipath.hops", multipath.hops if multipath else ()),
+            ("multipath.links", multipath.links if multipath else ()),
+        ):
+            for hop in hops:
+                if not 0 < hop.ttl < 256:
+                    yield f"result.{field}: ttl: {hop.ttl} is not 1 to 255"
 
 
 def _addresses(one: Observation) -> Iterator[tuple[str, str]]:
@@ -82,9 +90,20 @@ def _addresses(one: Observation) -> Iterator[tuple[str, str]]:
         for address in one.result.addresses:
             yield "result.addresses", address
     if isinstance(one, TraceObservation) and one.result is not None:
-        for hop in one.result.hops:
-            for reply in hop.replies:
-                yield "result.hops: address", reply.address
+        yield from _traced(one.result)
+
+
+def _traced(result: TraceResult) -> Iterator[tuple[str, str]]:
+    for hop in result.hops:
+        for reply in hop.replies:
+            yield "result.hops: address", reply.address
+    if result.multipath is not None:
+        for each in result.multipath.hops:
+            for address in each.addresses:
+                yield "result.multipath.hops: addresses", address
+        for link in result.multipath.links:
+            yield "result.multipath.links: source", link.source
+            yield "result.multipath.links: target", link.target
 
 
 def _is_address(text: str) -> bool:

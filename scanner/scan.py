@@ -47,10 +47,15 @@ class Progress(Protocol):
 
 @dataclass(slots=True)
 class Measured:
-    """What a scan has measured so far; ``complete`` once nothing is left to do."""
+    """What a scan has measured so far; ``complete`` once nothing is left to do.
+
+    ``methods`` says by what each vantage pinged and traced, ``notices`` what went wrong there.
+    """
 
     observations: list[Observation] = field(default_factory=list)
     complete: bool = False
+    methods: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class Scan:
             sessions = [self._session(vantage, stack) for vantage in self._vantages]
             for session in sessions:
                 await stack.enter_async_context(session)
+                stack.callback(self._note, session)
             named = [_target(endpoint) for endpoint in self._endpoints if endpoint.host is not None]
             await self._resolve(sessions, named)
             jobs = self._jobs()
@@ -97,6 +103,17 @@ class Scan:
             await self._measure_calmly(sessions, jobs)
         self.measured.complete = True
         return self.measured
+
+    def _note(self, session: Session) -> None:
+        engine = session.engine
+        means = sorted({f"{method} by {means}" for (method, _), means in engine.means.items()})
+        self.measured.methods[session.id] = ", ".join(means)
+        if engine.dropped:
+            self.measured.notices.append(
+                f"vantage {session.id}: {engine.dropped} packets came faster than they were read, so answers"
+                " are missing that were given; use a lower --rate, or allow a larger receive buffer"
+                " (sysctl net.core.rmem_max)"
+            )
 
     def _session(self, vantage: Vantage, stack: contextlib.AsyncExitStack) -> Session:
         capture = None

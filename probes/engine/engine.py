@@ -183,6 +183,30 @@ class Engine:
             async for address, run in stream:
                 yield address, run if isinstance(run, MeasureError) else _outcome(run.result)
 
+    async def multipaths(
+        self,
+        addresses: Iterable[str],
+        method: Method = "icmp",
+        port: int | None = None,
+        *,
+        flows: int = 64,
+        confidence: float = 0.95,
+        max_ttl: int = 30,
+        wait_s: float = 1.0,
+        attempts: int = 2,
+        deadline_s: float = 60.0,
+    ) -> AsyncGenerator[tuple[str, TraceResult | MeasureError], None]:
+        """:meth:`paths` to very many addresses: each with its outcome, as it ends. Close it if left early."""
+        batch = Batch(
+            addresses,
+            lambda each: self._paths(
+                each, method, port, flows, confidence, max_ttl, wait_s, attempts, deadline_s
+            ),
+        )
+        async with aclosing(self._stream(batch)) as stream:
+            async for address, run in stream:
+                yield address, run if isinstance(run, MeasureError) else _outcome(run.result)
+
     def _ping(
         self, address: str, method: Method, port: int | None, count: int, interval_s: float, timeout_s: float
     ) -> Ping:

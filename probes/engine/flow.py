@@ -53,10 +53,14 @@ _draw = _nonces().__next__
 
 
 class Match(NamedTuple):
-    """The probe that is quoted; ``proved`` where the quote holds at least 32 bits that only it had."""
+    """The probe that is quoted; ``proved`` where the quote holds at least 32 bits that only it had.
+
+    It is ``exact`` if it was not rewritten.
+    """
 
     code: int
     proved: bool
+    exact: bool = True
 
 
 class Flow:
@@ -163,21 +167,23 @@ class Flow:
         return Flow(self.method, *ends, self._mark, self.slot, constant, known)
 
     def match(self, quote: Quote) -> Match | None:
-        """Which probe an ICMP error quotes, or None if none of this flow."""
-        if quote.protocol != self.protocol:
-            return None
+        """Which probe an ICMP error quotes, or None if none of this flow.
+
+        Routers cut quotes short, and translators rewrite ports, identifiers and checksums; so little may do,
+        but what says that a packet is another's is always believed.
+        """
         octets = quote.transport
+        if quote.protocol != self.protocol or len(octets) < 8:
+            return None
         if self.method != "tcp" and len(octets) >= TAGGED:
             _, code, cookie = TAG.unpack_from(octets, TAG_AT)
             if self.knows(code, cookie):
                 return Match(code, proved=True)
-        if quote.destination != self.destination:
-            return None
-        found = self._match_transport(octets)
-        named = self._match_identification(quote.identification)
-        if found is None:
-            return None if named is None else Match(named, proved=False)
-        return Match(found, proved=self.method == "tcp" or (self.method == "udp" and found == named))
+            if any(octets[TAG_AT:TAGGED]):
+                return None  # some routers fill up with zeros
+        return (
+            self._match_short(octets, quote.identification) if quote.destination == self.destination else None
+        )
 
     def knows(self, code: int, cookie: bytes) -> bool:
         """Whether the probe ``code`` was sent with this cookie."""
@@ -194,25 +200,29 @@ class Flow:
         self._numbers[number] = code
         return number
 
-    def _match_identification(self, given: int | None) -> int | None:
-        if given is None:
-            return None
-        # Some routers quote the identification plus one or byte-swapped (scamper, trace_ipid_fudge).
-        for candidate in (given, (given - 1) & 0xFFFF, (given & 0xFF) << 8 | given >> 8):
-            found = [code for code, own in self._identifications.items() if own == candidate]
-            if found:
-                return found[0] if len(found) == 1 else None
+    def _match_short(self, octets: bytes, identification: int | None) -> Match | None:
+        """The probe of which this has the first 8 octets after the IP header, as far as they are its own."""
+        first, second, third, fourth = struct.unpack_from("!HHHH", octets)
+        named = self._named(identification)
+        if self.method == "icmp":
+            code = fourth if fourth in named or (fourth in self._cookies and not identification) else None
+            exact = third == self.local
+            return None if code is None or not (exact or named) else Match(code, proved=False, exact=exact)
+        code = self._numbers.get(third << 16 | fourth if self.method == "tcp" else fourth)
+        exact = (first, second) == (self.local, self.remote)
+        if code is not None and (exact or self.method == "tcp"):
+            return Match(code, proved=self.method == "tcp" or code in named, exact=exact)
+        if self.method == "udp" and second == self.remote and len(named) == 1:
+            return Match(named[0], proved=False, exact=False)
         return None
 
-    def _match_transport(self, octets: bytes) -> int | None:
-        if len(octets) < 8:
-            return None
-        first, second, third, fourth = struct.unpack_from("!HHHH", octets)
-        if self.method == "icmp":
-            return fourth if third == self.local and fourth in self._cookies else None
-        if (first, second) != (self.local, self.remote):
-            return None
-        return self._numbers.get(third << 16 | fourth if self.method == "tcp" else fourth)
+    def _named(self, given: int | None) -> list[int]:
+        """The probes that an IPv4 header's identification may be of."""
+        if given is None:
+            return []
+        # Some routers quote the identification plus one or byte-swapped (scamper, trace_ipid_fudge).
+        candidates = (given, (given - 1) & 0xFFFF, (given & 0xFF) << 8 | given >> 8)
+        return [code for code, own in self._identifications.items() if own in candidates]
 
     def _sum(self) -> int:
         """What the words that vary, the compensation among them, must add up to (modulo ``_ALL``)."""

@@ -84,13 +84,16 @@ class Registry:
         if found is not None and found[0].flow.protocol == quote.protocol:
             run, code, proved = *found, True
         else:
-            for run in self._by_destination.get(quote.destination, ()):
-                match = next(filter(None, (flow.match(quote) for flow in run.flows)), None)
-                if match is not None:
-                    code, proved = match
-                    break
-            else:
-                return self._only(answer, quote, sender, at)
+            matches = {
+                (run, match)
+                for run in self._by_destination.get(quote.destination, ())
+                for flow in run.flows
+                if (match := flow.match(quote)) is not None
+            }
+            matches = {each for each in matches if each[1].exact} or matches
+            if len(matches) != 1:
+                return None if matches else self._only(answer, quote, sender, at)
+            run, (code, proved, _) = matches.pop()
         exceeded = answer.kind == "exceeded"
         return run, Heard(code, sender, at, kind, not exceeded, exceeded, proved, answer.mpls)
 

@@ -128,9 +128,7 @@ class Plan:
         self.black_hole = NOWHERE
         self.filter_icmp = False
         self.host: Host | None = None  # set if it is behind a filter
-        self.here: PlannedHop | None = (
-            None  # a router is addressed, or answers for what has no route
-        )
+        self.here: PlannedHop | None = None  # a router is addressed, or answers for what has no route
         self.unreachable = False
         self.plain = False  # nothing but a delay
         self.loops = NOWHERE  # the position of the router that sends back what it should send on

@@ -152,7 +152,14 @@ def scan(inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None) ->
             if pcap is None or error.filename is None:
                 raise
             raise click.ClickException(f"--pcap: {error.filename}: {error.strerror}") from error
-    return compose(inputs, work.measured.observations, started, complete=work.measured.complete)
+    return compose(
+        inputs,
+        work.measured.observations,
+        started,
+        complete=work.measured.complete,
+        methods=work.measured.methods,
+        notices=work.measured.notices,
+    )
 
 
 def rejudge(inputs: Inputs, observations: Sequence[Observation]) -> Run:

@@ -112,10 +112,42 @@ def ping(count: int, interval: float, timeout: float, **common: Any) -> int:
     "--attempts", type=click.IntRange(1, 255), default=2, show_default=True, help="Probes to a silent hop."
 )
 @click.option("--deadline", type=_SECONDS, default=30.0, show_default=True, help="Seconds for an address.")
-def trace(max_ttl: int, wait: float, attempts: int, deadline: float, **common: Any) -> int:
-    """Paths to addresses (Paris traceroute)."""
+@click.option(
+    "--paths",
+    type=click.IntRange(1, 256),
+    help="Find all load-balanced paths, by so many flows at the most.  [default: one flow's path]",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Of having found all next hops of a router, with --paths.",
+)
+def trace(
+    max_ttl: int,
+    wait: float,
+    attempts: int,
+    deadline: float,
+    paths: int | None,
+    confidence: float,
+    **common: Any,
+) -> int:
+    """Paths to addresses (Paris traceroute; with --paths the Multipath Detection Algorithm)."""
 
     def traces(engine: Engine, addresses: Iterator[str]) -> _Stream:
+        if paths is not None:
+            return engine.multipaths(
+                addresses,
+                common["method"],
+                common["port"],
+                flows=paths,
+                confidence=confidence,
+                max_ttl=max_ttl,
+                wait_s=wait,
+                attempts=attempts,
+                deadline_s=deadline,
+            )
         return engine.traces(
             addresses,
             common["method"],

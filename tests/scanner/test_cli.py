@@ -54,6 +54,12 @@ def vantages(tmp_path: Path) -> Path:
     return path
 
 
+def multipath(**parts: object) -> dict[str, object]:
+    """A trace's record that has these of its paths."""
+    paths = {"confidence": 0.95, "flows": 6, "probes": 6, **parts}
+    return {"kind": "trace", "result": {"method": "icmp", "reached": False, "multipath": paths}}
+
+
 class TestUsage:
     """Wrong usage is named, with status 2, and is never a traceback."""
 
@@ -187,6 +193,15 @@ class TestJudge:
                 {"kind": "trace", "result": {"method": "icmp", "reached": False, "hops": [{"ttl": 0}]}},
                 "ttl: 0 is not 1 to 255",
             ),
+            (
+                multipath(hops=[{"ttl": 1, "addresses": ["10.0.0.1", "10.0.0.256"]}]),
+                "result.multipath.hops: addresses: '10.0.0.256'",
+            ),
+            (
+                multipath(links=[{"ttl": 1, "source": "10.0.0.1", "target": "x", "flows": 1}]),
+                "result.multipath.links: target: 'x'",
+            ),
+            (multipath(hops=[{"ttl": 300}]), "result.multipath.hops: ttl: 300 is not 1 to 255"),
         ],
     )
     def test_what_no_probe_would_write_is_refused(

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from probes.observation import Observation
+from probes.observation import Observation, TraceObservation
 from probes.simnet.loading import load_world
 from probes.simnet.tree import Tree
 
@@ -68,6 +68,19 @@ class TestProbe:
         assert isinstance(silence, dict)
         assert (answers["method"], answers["sent"], len(answers["rtts_ms"])) == (method[0], 2, 2)
         assert (found[dead]["error"], silence["rtts_ms"]) == ("timeout", [])
+
+    def test_all_paths(self) -> None:
+        world = load_world(WORLD)
+        tree = Tree(world.trees[0], world.seed)
+        alive = next(target for target in tree.targets if not tree.dead(target))
+        rates = ("--rate", "5000", "--target-rate", "2000")
+        (found,) = inside("trace", "--paths", "128", "--confidence", "0.99", *rates, alive)
+        record = msgspec.convert(found, type=Observation)
+        assert isinstance(record, TraceObservation)
+        assert record.result is not None
+        assert record.result.multipath is not None
+        for hop, step in zip(record.result.multipath.hops, tree.hops(alive), strict=True):
+            assert set(hop.addresses) == {router for router in step if not tree.silent(router)}
 
 
 class TestUsage:

@@ -112,7 +112,8 @@ class TestFlow:
         probe = bytearray([sent.packet(code, code) for code in range(1, 9)][4])
         identification = struct.unpack_from("!H", probe, 4)[0]
         if change == "ports":
-            probe[20:28] = b"\xff" * 8
+            for at in {"icmp": (22, 24), "udp": (20, 26), "tcp": (20,)}[method]:
+                probe[at : at + 2] = b"\xff\xff"
         else:
             swapped = (identification & 0xFF) << 8 | identification >> 8
             value = {"plus": identification + 1 & 0xFFFF, "swap": swapped, "zero": 0}[change]
@@ -127,6 +128,18 @@ class TestFlow:
         ours.packet(1, 1)
         stranger = other.packet(9, 1)
         assert ours.match(quote_of(stranger)) is None
+
+    @pytest.mark.parametrize("size", [28, 999])
+    @pytest.mark.parametrize("method", METHODS)
+    def test_nor_if_it_has_an_identification_of_ours(self, method: Method, size: int) -> None:
+        """Another tracer's probes to the same target have some of our 16 bits soon enough."""
+        ours, other = flow(method, 4), flow(method, 4)
+        probes = [ours.packet(code, 1) for code in range(8)]
+        stranger = bytearray(other.packet(9, 1))
+        stranger[4:6] = probes[3][4:6]
+        if method != "icmp":
+            stranger[20:24] = b"\x12\x34\x56\x78"  # its ports
+        assert ours.match(quote_of(bytes(stranger[:size]))) is None
 
     def test_short_quote_of_an_echo_proves_nothing(self) -> None:
         sent = flow("icmp", 4)

@@ -11,6 +11,7 @@ from probes.simnet.loading import load_world
 from probes.simnet.router import Router
 from probes.simnet.topology import Topology
 from probes.simnet.tree import Tree
+from probes.simnet.world import TreeSpec
 
 WORLD = Path(__file__).with_name("worlds") / "tree.yaml"
 HERE = "203.0.113.1"
@@ -60,6 +61,25 @@ class TestTree:
         routers = {router for target in tree.targets for step in tree.hops(target)[:-1] for router in step}
         assert 0.15 <= sum(map(tree.silent, routers)) / len(routers) <= 0.25
         assert not any(map(other.dead, other.targets))
+
+
+class TestOddities:
+    """An oddity that no path can show is a mistake in the file."""
+
+    @pytest.mark.parametrize(
+        ("oddities", "words"),
+        [
+            ([{"at": 9, "copies": 2}], "no path has a router at 9"),
+            ([{"at": 2, "copies": 2}, {"at": 2, "late_ms": 5}], "two of them are at the same hop"),
+            ([{"at": 1, "loops": True}], "it needs a router, and one before it"),
+            ([{"at": "target", "refuses": 1}], "a target has nothing to pass on"),
+            ([{"at": 2, "quote": ["backwards"]}], "header_only"),
+        ],
+    )
+    def test_refused(self, oddities: list[dict[str, object]], words: str) -> None:
+        spec = {"prefix": "198.18.0.0/24", "targets": 9, "routers": "10.0.0.0/16", "hops": [4, 9]}
+        with pytest.raises(ValueError, match=words):
+            TreeSpec.model_validate({**spec, "oddities": oddities})
 
 
 class TestRouting:

@@ -18,13 +18,18 @@ Meaning = Literal[
     "anycast",  # one address at many places
 ]
 
+AssertedBy = Literal["third-party", "registry", "operator", "measurement"]
+Validity = Literal["valid", "invalid", "not-found"]
+
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What a source says of the addresses in ``prefix``.
 
     ``country`` is ISO 3166-1 alpha-2, or ``None`` where the source says nothing: unknown, never "abroad".
-    ``radius_km`` is the source's own accuracy radius. ``asserted_by`` names who says it (``third-party``,
-    ``registry``, ``operator``: the audited party itself). ``version`` and ``date`` (ISO 8601) are the data's.
+    ``region`` is a provider's own name for its place (``me-central-1``). ``radius_km`` is the source's own
+    accuracy radius. ``rpki`` is an origin's validity (RFC 6811): a sign of a hijack, never of a place.
+    ``asserted_by`` names who says it (``third-party``, ``registry``, ``operator``: the audited party itself).
+    ``version`` and ``date`` (ISO 8601) are the data's.
     """
 
     source: str
@@ -33,12 +38,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     meaning: Meaning
     country: str | None = None
     city: str | None = None
+    region: str | None = None
     latitude: float | None = None
     longitude: float | None = None
     radius_km: float | None = None
     asn: int | None = None
     network: str | None = None
-    asserted_by: Literal["third-party", "registry", "operator", "measurement"] = "third-party"
+    rpki: Validity | None = None
+    asserted_by: AssertedBy = "third-party"
     version: str | None = None
     date: str | None = None
     licence: str | None = None

@@ -17,6 +17,7 @@ from tests.bench.scenario import Options
 from tests.bench.scenarios import SCENARIOS
 
 _README: Final = Path(__file__).parents[2] / "README.md"
+_RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 
 
 def main(arguments: list[str]) -> int:
@@ -46,10 +47,11 @@ def main(arguments: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    tables = table.document(described, played)
-    sys.stdout.write(tables)
+    summary, details = table.summary(described, played), table.details(described, played)
+    sys.stdout.write(f"{summary}\n{details}")
     if given.write_readme:
-        _README.write_text(table.placed(_README.read_text(encoding="utf-8"), tables), encoding="utf-8")
+        _README.write_text(table.placed(_README.read_text(encoding="utf-8"), summary), encoding="utf-8")
+        _RESULTS.write_text(details, encoding="utf-8")
     return 0
 
 
@@ -67,7 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scamper", metavar="PATH", help="another scamper, measured beside the installed one"
     )
-    parser.add_argument("--write-readme", action="store_true", help="put the tables into README.md")
+    parser.add_argument(
+        "--write-readme",
+        action="store_true",
+        help="put what was met into README.md, and all of it into RESULTS.md",
+    )
     return parser
 
 

@@ -1,9 +1,9 @@
-"""The benchmark's tables in Markdown, and their place in README."""
+"""The benchmark's tables in Markdown: what is asked, whose place is README, and all that was measured."""
 
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tests.bench.row import OURS
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tests.bench.claim import Claim, Evidence
     from tests.bench.row import Row
 
+# Name, what its world is, what is asked, and what was found.
+Played: TypeAlias = "tuple[str, str, Sequence[Claim], Evidence]"
 BEGIN: Final = "<!-- bench-probes -->"
 END: Final = "<!-- /bench-probes -->"
 _LEGEND: Final = (
@@ -85,8 +87,8 @@ def facts(scenario: str, evidence: Evidence) -> list[str]:
     return lines
 
 
-def document(machine: str, played: Sequence[tuple[str, str, Sequence[Claim], Evidence]]) -> str:
-    """Everything, for scenarios given as name, what their world is, what is asked and what was found."""
+def summary(machine: str, played: Sequence[Played]) -> str:
+    """What was asked and whether it was met."""
     lines = [
         *textwrap.wrap(machine, _WIDTH),
         "",
@@ -95,7 +97,12 @@ def document(machine: str, played: Sequence[tuple[str, str, Sequence[Claim], Evi
     ]
     for name, _, asked, evidence in played:
         lines += claims(name, asked, evidence)
-    lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def details(machine: str, played: Sequence[Played]) -> str:
+    """What every tool did in every world."""
+    lines = ["# What `make bench-probes` measured", "", *textwrap.wrap(machine, _WIDTH), ""]
     for name, about, _, _ in played:
         lines += textwrap.wrap(f"- {name}: {about}.", _WIDTH, subsequent_indent="  ")
     heads = [

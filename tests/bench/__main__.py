@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write-readme",
         action="store_true",
-        help="put what was met into README.md, and all of it into RESULTS.md",
+        help="put what was met into README.md, all else into RESULTS.md",
     )
     return parser
 

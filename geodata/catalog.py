@@ -1,278 +1,161 @@
-"""Snapshots: the data sources that answered for an address, opened together, with versions and dates.
+"""Generations of a snapshot: a directory in which a new one takes the old one's place in one step, and back.
 
-A snapshot is a directory with ``manifest.json`` and the data files that it names; one is embedded.
+Data files are never changed: each has the digest of its octets in its name. A generation is a manifest that
+names them, and ``manifest.json`` is that of the current one, put in place by a rename. So whoever reads sees
+one generation or the other, whatever happens to whoever writes; and what was opened stays as it is, since
+readers keep what they read in memory.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from geodata.claim import Claim, Meaning
+from geodata.errors import GeodataError
 from geodata.file import read_file
-from geodata.sources.mmdb import Mmdb
-from geodata.sources.registry import Registry
-from geodata.sources.source import GeodataError, Reader, Record
-from geodata.sources.table import Table
-from geodata.special import SpecialPurpose, decode, special_purpose
+from geodata.snapshot import EMBEDDED, MANIFEST, MAX_FILE_OCTETS, Manifest, Snapshot, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Iterator
+    from pathlib import Path
 
-__all__ = ["GeodataError", "KnownNetwork", "Manifest", "Snapshot", "Source", "SourceInfo"]
-
-SCHEMA: Final = "sarhad.snapshot/1"
-MANIFEST: Final = "manifest.json"
-MAX_MANIFEST_OCTETS: Final = 4 << 20
-AGEING_DAYS: Final = 30
-STALE_DAYS: Final = 90
-EMBEDDED: Final = Path(__file__).parent / "data"
-
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-# A plain file name: what a manifest names lies beside it.
-FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=200)]
-Day = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
-Asn = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
+KEPT: Final = 3  # generations
+SCRATCH: Final = "unfinished"
+_LOCK: Final = "lock"
+_GENERATION: Final = re.compile(r"manifest\.([0-9]{1,9})\.json")
+_DATA: Final = re.compile(r".+-[0-9a-f]{16}\.[a-z]+")
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A data source of a manifest. ``version`` and ``date`` default to what the file itself says."""
+class Catalog:
+    """The generations in a directory, which is made when the first is installed."""
 
-    source: Name
-    family: Name
-    meaning: Meaning
-    format: Literal["mmdb", "table", "iptocc"] = "mmdb"
-    file: FileName | None = None  # iptocc carries its own data
-    version: str | None = None
-    date: Day | None = None
-    licence: str | None = None
-    attribution: str | None = None
-    asserted_by: Literal["third-party", "registry", "operator", "measurement"] = "third-party"
+    def __init__(self, home: Path) -> None:
+        self.home = home
 
+    @property
+    def scratch(self) -> Path:
+        """Where what is not finished lies."""
+        return self.home / SCRATCH
 
-class KnownNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A network known to answer from edges, whatever its prefixes say."""
-
-    asn: Asn
-    name: Name
-    kind: Literal["anycast", "cdn", "scrubbing"]
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``manifest.json``; ``lab`` lists reserved prefixes that stand for ordinary addresses here."""
-
-    schema: Literal["sarhad.snapshot/1"]
-    name: Name
-    date: Day
-    lab: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = ()
-    known: tuple[KnownNetwork, ...] = ()
-
-
-class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A source's data: version, date (ISO 8601), licence, and the attribution that the licence asks for."""
-
-    source: str
-    family: str
-    meaning: Meaning
-    version: str | None = None
-    date: str | None = None
-    licence: str | None = None
-    attribution: str | None = None
-
-    def age_days(self, today: dt.date) -> int | None:
-        """How old the data is; ``None`` where it has no date."""
-        return None if self.date is None else (today - dt.date.fromisoformat(self.date)).days
-
-    def freshness(self, today: dt.date) -> Literal["fresh", "ageing", "stale", "undated"]:
-        """The age in a word. Of Pakistan's addresses, 3 % changed country in 101 days (measured)."""
-        age = self.age_days(today)
-        if age is None:
-            return "undated"
-        return "stale" if age > STALE_DAYS else "ageing" if age > AGEING_DAYS else "fresh"
-
-
-_FORMATS: Final[Mapping[str, Callable[[Path], Reader]]] = {"mmdb": Mmdb, "table": Table}
-
-
-class Snapshot:
-    """An opened snapshot: claims of all its sources; look-ups are thread-safe."""
-
-    def __init__(self, manifest: Manifest, readers: tuple[Reader, ...]) -> None:
-        self.manifest = manifest
-        self._readers = readers
-        self._known = {one.asn: one for one in manifest.known}
-        self.sources: tuple[SourceInfo, ...] = tuple(
-            SourceInfo(
-                source=one.source,
-                family=one.family,
-                meaning=one.meaning,
-                version=one.version or reader.version,
-                date=one.date or reader.date,
-                licence=one.licence,
-                attribution=one.attribution,
-            )
-            for one, reader in zip(manifest.sources, readers, strict=True)
-        )
-
-    @classmethod
-    def open(cls, directory: Path | None) -> Snapshot:
-        """Open the snapshot in ``directory``, or the embedded one.
-
-        Raises :class:`GeodataError`, which names the file and the field, for anything missing or corrupt.
-        """
-        directory = EMBEDDED if directory is None else directory
-        manifest = _manifest(directory / MANIFEST)
-        readers: list[Reader] = []
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """For one writer at a time; raises :class:`GeodataError` (``busy``) where there is another."""
         try:
-            readers.extend(_open(directory, one) for one in manifest.sources)
-        except BaseException:
-            for reader in readers:
-                reader.close()
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise GeodataError(f"{self.home}: cannot be written: {error.strerror}", "disk") from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise GeodataError(f"{self.home}: another process is updating it", "busy") from error
+            for left in self.scratch.glob("*.writing"):
+                left.unlink()  # of one that was killed
+            yield
+        finally:
+            os.close(lock)  # which also unlocks; a process that is killed lets go of it too
+
+    def current(self) -> Manifest | None:
+        """The manifest of the current generation."""
+        path = self.home / MANIFEST
+        return read_manifest(path) if path.exists() else None
+
+    def generations(self) -> list[int]:
+        """The numbers of those that are kept, ascending."""
+        names = (_GENERATION.fullmatch(each.name) for each in self.home.glob("manifest.*.json"))
+        return sorted(int(name[1]) for name in names if name)
+
+    def add(self, source: str, octets: bytes, suffix: str) -> str:
+        """Keep the octets of a data file, durably; its name."""
+        name = f"{source}-{hashlib.sha256(octets).hexdigest()[:16]}.{suffix}"
+        if not (self.home / name).exists():
+            self._put(name, octets)
+        return name
+
+    def adopt(self, directory: Path, manifest: Manifest) -> Manifest:
+        """Copy a snapshot's files from another directory; the manifest with their names and digests here."""
+        sources = []
+        for one in manifest.sources:
+            if one.file is None:
+                sources.append(one)
+                continue
+            octets = read_file(directory / one.file, MAX_FILE_OCTETS)
+            name = self.add(one.source, octets, one.format)
+            sources.append(msgspec.structs.replace(one, file=name, sha256=hashlib.sha256(octets).hexdigest()))
+        return msgspec.structs.replace(manifest, sources=tuple(sources))
+
+    def base(self) -> Manifest:
+        """What an update starts from: the current generation, or else the embedded snapshot, copied."""
+        return self.current() or self.adopt(EMBEDDED, read_manifest(EMBEDDED / MANIFEST))
+
+    def install(self, manifest: Manifest) -> Manifest:
+        """Make this the current generation, once it can be opened; it gets the next number."""
+        number = max(self.generations(), default=0) + 1
+        manifest = msgspec.structs.replace(manifest, generation=number)
+        octets = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+        name = f"manifest.{number}.json"
+        self._put(name, octets)
+        try:
+            Snapshot.open(self.home, name).close()
+        except GeodataError:
+            (self.home / name).unlink()
             raise
-        return cls(manifest, tuple(readers))
+        self._put(MANIFEST, octets)
+        self.prune()
+        return manifest
 
-    def special(self, address: str) -> SpecialPurpose | None:
-        """The special-purpose block that ``address`` is in, or ``None``; the lab's are ordinary."""
+    def roll_back(self) -> Manifest:
+        """Make the generation before the current one current; :class:`GeodataError` where none is left."""
         try:
-            return special_purpose(address, self.manifest.lab)
-        except ValueError as error:
-            raise GeodataError(f"{address!r} is not an IP address", "address") from error
+            current = self.current()
+        except GeodataError:
+            now = 10**9  # it is damaged, so that any other is better
+        else:
+            now = 0 if current is None else current.generation
+        for number in reversed([each for each in self.generations() if each < now]):
+            name = f"manifest.{number}.json"
+            with contextlib.suppress(GeodataError):
+                Snapshot.open(self.home, name).close()
+                self._put(MANIFEST, read_file(self.home / name, MAX_FILE_OCTETS))
+                return read_manifest(self.home / MANIFEST)
+        raise GeodataError(f"{self.home}: no generation before the current one can be had", "missing")
 
-    def claims(self, address: str) -> tuple[Claim, ...]:
-        """What each source that has a record says of ``address``, in the manifest's order."""
+    def prune(self) -> None:
+        """Remove what no kept generation names: the last ones, and always the current one."""
+        current = self.current()
+        kept = {*self.generations()[-KEPT:], *([current.generation] if current else [])}
+        named: set[str | None] = set()
+        for number in self.generations():
+            path = self.home / f"manifest.{number}.json"
+            if number in kept:
+                named |= {one.file for one in read_manifest(path).sources}
+            else:
+                path.unlink()
+        for path in self.home.iterdir():
+            if _DATA.fullmatch(path.name) and path.name not in named:
+                path.unlink()
+
+    def _put(self, name: str, octets: bytes) -> None:
+        """Write a file under its name in one step, so that it outlasts a crash whole or is not there."""
+        part = self.scratch / f"{name}.writing"
         try:
-            decoded = decode(address)
-        except ValueError as error:
-            raise GeodataError(f"{address!r} is not an IP address", "address") from error
-        claims: list[Claim] = []
-        for source, info, reader in zip(self.manifest.sources, self.sources, self._readers, strict=True):
-            record = reader.look_up(decoded)
-            if record is not None:
-                claims.extend(self._claims_of(source, info, record))
-        return tuple(claims)
-
-    def _claims_of(self, source: Source, info: SourceInfo, record: Record) -> Iterator[Claim]:
-        claim = Claim(
-            source=source.source,
-            family=source.family,
-            prefix=record.prefix,
-            meaning=source.meaning,
-            country=record.country,
-            city=record.city,
-            latitude=record.latitude,
-            longitude=record.longitude,
-            radius_km=record.radius_km,
-            asn=record.asn,
-            network=record.network,
-            asserted_by=source.asserted_by,
-            version=info.version,
-            date=info.date,
-            licence=info.licence,
-        )
-        yield claim
-        if record.anycast:
-            yield Claim(
-                source=source.source,
-                family=source.family,
-                prefix=record.prefix,
-                meaning="anycast",
-                asserted_by=source.asserted_by,
-                version=info.version,
-                date=info.date,
-                licence=info.licence,
-            )
-        if source.meaning == "origin" and record.asn is not None and (known := self._known.get(record.asn)):
-            yield Claim(
-                source="known-networks",
-                family="known-networks",
-                prefix=record.prefix,
-                meaning="edge_pop" if known.kind == "cdn" else "anycast",
-                asn=known.asn,
-                network=known.name,
-                version=self.manifest.date,
-                date=self.manifest.date,
-            )
-
-    def close(self) -> None:
-        """Close the data files."""
-        for reader in self._readers:
-            reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _open(directory: Path, source: Source) -> Reader:
-    if source.format == "iptocc":
-        return Registry()
-    assert source.file is not None  # checked with the manifest
-    return _FORMATS[source.format](directory / source.file)
-
-
-def _manifest(path: Path) -> Manifest:
-    octets = read_file(path, MAX_MANIFEST_OCTETS)
-    try:
-        manifest = msgspec.json.decode(octets, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise GeodataError(f"{path}: {error}", "corrupt") from error
-    _check_day(f"{path}: date", manifest.date)
-    seen: set[str] = set()
-    for number, source in enumerate(manifest.sources):
-        if source.source in seen:
-            raise GeodataError(f"{path}: sources[{number}].source: {source.source!r} stands twice", "corrupt")
-        seen.add(source.source)
-        _check_day(f"{path}: sources[{number}].date", source.date)
-        if (source.file is None) != (source.format == "iptocc"):
-            wanted = "must be absent" if source.format == "iptocc" else "is missing"
-            raise GeodataError(
-                f"{path}: sources[{number}].file: {wanted} for format {source.format!r}", "corrupt"
-            )
-    for number, prefix in enumerate(manifest.lab):
-        _check_lab(f"{path}: lab[{number}]", prefix)
-    return manifest
-
-
-# Addresses that mean this machine or this link wherever they are used: no snapshot makes them ordinary.
-_NEVER_ORDINARY: Final = tuple(
-    ipaddress.ip_network(prefix)
-    for prefix in (
-        "0.0.0.0/8",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "224.0.0.0/4",
-        "::/96",
-        "fe80::/10",
-        "ff00::/8",
-    )
-)
-
-
-def _check_day(where: str, day: str | None) -> None:
-    try:
-        dt.date.fromisoformat(day or "2000-01-01")
-    except ValueError as error:
-        raise GeodataError(f"{where}: {day!r}: {error}", "corrupt") from error
-
-
-def _check_lab(where: str, prefix: str) -> None:
-    try:
-        network = ipaddress.ip_network(prefix)
-    except ValueError as error:
-        raise GeodataError(f"{where}: {error}", "corrupt") from error
-    for never in _NEVER_ORDINARY:
-        if network.version == never.version and network.overlaps(never):
-            raise GeodataError(
-                f"{where}: {prefix} overlaps {never}, which is never an ordinary address", "corrupt"
-            )
+            with part.open("wb") as stream:
+                stream.write(octets)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(self.home / name)
+            directory = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise GeodataError(f"{self.home / name}: cannot be written: {error.strerror}", "disk") from error

@@ -1,13 +1,19 @@
-"""Reading a data file whole, and no more of it than a limit."""
+"""Reading a data file whole, and no more of it than a limit, compressed or not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import bz2
+import zlib
+from typing import TYPE_CHECKING, Final
 
 from geodata.errors import GeodataError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_GZIP: Final = b"\x1f\x8b"
+_BZIP2: Final = b"BZh"
+_WINDOW: Final = 31  # of zlib, for gzip's format
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -19,4 +25,32 @@ def read_file(path: Path, limit: int) -> bytes:
         raise GeodataError(f"{path}: cannot be read: {error.strerror or error}", "missing") from error
     if len(octets) > limit:
         raise GeodataError(f"{path}: is larger than {limit} octets", "corrupt")
+    return octets
+
+
+def inflated(octets: bytes, limit: int) -> bytes:
+    """The octets, decompressed if they are gzip or bzip2; GeodataError for damage or more than ``limit``."""
+    if octets.startswith(_GZIP):
+        parts, left = [], limit + 1
+        while octets and left > 0:  # a file may have several members
+            engine = zlib.decompressobj(_WINDOW)
+            try:
+                parts.append(engine.decompress(octets, left))
+            except zlib.error as error:
+                raise GeodataError(f"damaged gzip data: {error}", "corrupt") from error
+            left -= len(parts[-1])
+            if left > 0 and not engine.eof:
+                raise GeodataError("gzip data is cut short", "corrupt")
+            octets = engine.unused_data
+        octets = b"".join(parts)
+    elif octets.startswith(_BZIP2):
+        machine = bz2.BZ2Decompressor()
+        try:
+            octets = machine.decompress(octets, limit + 1)
+        except OSError as error:
+            raise GeodataError(f"damaged bzip2 data: {error}", "corrupt") from error
+        if len(octets) <= limit and not machine.eof:
+            raise GeodataError("bzip2 data is cut short", "corrupt")
+    if len(octets) > limit:
+        raise GeodataError(f"is more than {limit} octets when decompressed", "corrupt")
     return octets

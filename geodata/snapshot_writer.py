@@ -9,7 +9,7 @@ import msgspec
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from geodata.catalog import MANIFEST, SCHEMA, Manifest
+from geodata.snapshot import MANIFEST, SCHEMA, Manifest
 from geodata.sources.source import GeodataError
 
 if TYPE_CHECKING:

@@ -33,8 +33,8 @@ from scanner.verdict import combine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from geodata.catalog import Snapshot
     from geodata.claim import Claim
+    from geodata.snapshot import Snapshot
     from geodata.territory import Territory
     from probes.observation import Observation
     from probes.vantages.vantage import Vantage

@@ -8,7 +8,7 @@ is refused whole with a :class:`~geodata.errors.GeodataError`.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ MAX_SKIPPED_SHARE: Final = 0.05  # of a file's records; beyond that it is not tr
 MAX_TOLD: Final = 20  # that are told in full
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a file says of a range: the fields of a claim that are the file's to say.
 
     ``meaning`` is there where the file says it more exactly than its source does for all of it.
@@ -72,7 +72,8 @@ class Published(NamedTuple):
 
     ``urls`` are the official ones; each file is parsed by itself and all count together. ``digest`` is what
     is put behind an URL to have the file's MD5 digest, where that is published. ``refresh_days`` is how often
-    the publisher renews it.
+    the publisher renews it. ``world`` is for a source that covers all addresses. A URL may have a date in it,
+    as of strftime. ``format`` is as what the snapshot keeps it.
     """
 
     source: str
@@ -86,6 +87,8 @@ class Published(NamedTuple):
     parse: Callable[[bytes], Parsed]
     max_octets: int = 64 << 20
     digest: str | None = None
+    format: Literal["table", "vrps"] = "table"
+    world: bool = False
 
 
 def parsed(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from geodata.errors import GeodataError
 
-__all__ = ["GeodataError", "Reader", "Record", "asn", "country", "number", "text"]
+__all__ = ["Found", "GeodataError", "Reader", "asn", "country", "number", "text"]
 
 if TYPE_CHECKING:
+    from geodata.bulk import Addresses, Column
+    from geodata.sources.parsed import Entry
     from geodata.special import Address
 
 _CODE: Final = re.compile(r"[A-Z]{2}")
@@ -20,18 +20,11 @@ _NO_COUNTRY: Final = frozenset({"ZZ", "XX", "EU", "AP", "T1", "A1", "A2", "O1"})
 MAX_TEXT: Final = 200  # characters of a name; longer ones are cut
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What one data file has for an address: the fields of a claim that are the file's to say."""
+class Found(NamedTuple):
+    """What one data file has for an address: something for all of ``prefix``, in one or more entries."""
 
     prefix: str
-    country: str | None = None
-    city: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    radius_km: float | None = None
-    asn: int | None = None
-    network: str | None = None
-    anycast: bool = False
+    entries: tuple[Entry, ...]
 
 
 class Reader(Protocol):
@@ -45,8 +38,11 @@ class Reader(Protocol):
     def date(self) -> str | None:
         """The day of the data (ISO 8601) where it carries one."""
 
-    def look_up(self, address: Address) -> Record | None:
-        """The record for a decoded address, or ``None``; raises :class:`GeodataError` on corrupt data."""
+    def look_up(self, address: Address) -> Found | None:
+        """What is said of a decoded address, or ``None``; raises :class:`GeodataError` on corrupt data."""
+
+    def column(self, addresses: Addresses) -> Column:
+        """What is said of very many; raises as :meth:`look_up`."""
 
     def close(self) -> None:
         """Let go of the file."""

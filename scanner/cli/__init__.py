@@ -23,7 +23,10 @@ COMMANDS: Final = {
     "probe": ("scanner.cli.probe", "Ping or trace addresses, as a scan does; no register, no verdict."),
     "doctor": ("scanner.cli.doctor", "Say what this user can measure here, and what would allow more."),
     "register": ("scanner.cli.register", "Check a register, or print its JSON Schema."),
-    "geodata": ("scanner.cli.geodata", "Say what data sources are there and what they say of an address."),
+    "geodata": (
+        "scanner.cli.catalog",
+        "Say what data sources say, and keep them up to date.",
+    ),
     "schema": ("scanner.cli.schema", "Print the JSON Schema of a run or of an observation record."),
     "simnet": ("scanner.cli.simnet", "Run a command inside a simulated Internet."),
 }

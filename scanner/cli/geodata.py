@@ -11,8 +11,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from geodata.catalog import Snapshot
     from geodata.claim import Claim
+    from geodata.snapshot import Snapshot
 
 _RDAP_SECONDS: Final = 20.0
 _WIDTH_OF_A_PIPE: Final = 200  # a pipe has no width
@@ -73,13 +73,13 @@ def lookup(addresses: Sequence[str], directory: Path | None, format_: str, *, rd
 
     Claims, not facts: sources contradict each other, and can be wrong together.
     """
-    from geodata.catalog import GeodataError  # noqa: PLC0415  --help does not need it
+    from geodata.snapshot import GeodataError  # noqa: PLC0415  --help does not need it
 
     with _open(directory) as snapshot:
         try:
             found = [(one, snapshot.special(one), snapshot.claims(one)) for one in addresses]
         except GeodataError as error:
-            raise click.ClickException(_safe(error)) from error
+            raise click.ClickException(safe(error)) from error
     if rdap:
         said = _registries([address for address, special, _ in found if special is None])
         found = [(address, special, (*claims, *said.get(address, ()))) for address, special, claims in found]
@@ -104,7 +104,7 @@ def _registries(addresses: Sequence[str]) -> dict[str, tuple[Claim, ...]]:
     """The claim of each address's registry, one address after the other; a failure is said and gives none."""
     import asyncio  # noqa: PLC0415  only for --rdap
 
-    from geodata.catalog import GeodataError  # noqa: PLC0415
+    from geodata.snapshot import GeodataError  # noqa: PLC0415
     from geodata.sources.rdap import Rdap  # noqa: PLC0415
 
     async def ask() -> dict[str, tuple[Claim, ...]]:
@@ -114,22 +114,23 @@ def _registries(addresses: Sequence[str]) -> dict[str, tuple[Claim, ...]]:
                 try:
                     answers[address] = (await client.lookup(address, deadline_s=_RDAP_SECONDS),)
                 except GeodataError as error:
-                    click.echo(_safe(error), err=True)
+                    click.echo(safe(error), err=True)
         return answers
 
     return asyncio.run(ask())
 
 
 def _open(directory: Path | None) -> Snapshot:
-    from geodata.catalog import GeodataError, Snapshot  # noqa: PLC0415  --help does not need it
+    from geodata.snapshot import GeodataError, Snapshot  # noqa: PLC0415  --help does not need it
 
     try:
         return Snapshot.open(directory)
     except GeodataError as error:
-        raise click.ClickException(_safe(error)) from error
+        raise click.ClickException(safe(error)) from error
 
 
-def _safe(error: Exception) -> str:
+def safe(error: object) -> str:
+    """Text that cannot write on a terminal."""
     from scanner.report.text import printable  # noqa: PLC0415  only on the way out
 
     return printable(str(error))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from geodata.catalog import GeodataError, Snapshot
+from geodata.snapshot import GeodataError, Snapshot
 from geodata.territory import Territory
 from probes.document import DocumentError
 from probes.engine.pacing import Rates

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geodata.catalog import GeodataError, Snapshot
+from geodata.snapshot import GeodataError, Snapshot
 from geodata.snapshot_writer import write_snapshot
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from geodata.catalog import EMBEDDED, Snapshot
+from geodata.snapshot import EMBEDDED, Snapshot
 
 
 @pytest.fixture(scope="module")

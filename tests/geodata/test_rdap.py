@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ipwhois.net import Net
 from ipwhois.rdap import RDAP
 
-from geodata.catalog import GeodataError
+from geodata.snapshot import GeodataError
 from geodata.sources import rdap
 from geodata.sources.rdap import Rdap, bounded_opener, claim_of
 

@@ -6,7 +6,7 @@ import geoip2.database
 import geoip2.errors
 import pytest
 
-from geodata.catalog import GeodataError, Snapshot
+from geodata.snapshot import GeodataError, Snapshot
 from geodata.snapshot_writer import write_snapshot
 
 if TYPE_CHECKING:

@@ -1,0 +1,332 @@
+"""Snapshots: the data sources that answered for an address, opened together, with versions and dates.
+
+A snapshot is a directory with ``manifest.json`` and the data files that it names; one is embedded.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import ipaddress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import msgspec
+
+from geodata.bulk import Addresses, Column
+from geodata.claim import AssertedBy, Claim, Meaning
+from geodata.file import read_file
+from geodata.sources.mmdb import Mmdb
+from geodata.sources.registry import Registry
+from geodata.sources.source import Found, GeodataError, Reader
+from geodata.sources.table import Table
+from geodata.special import SpecialPurpose, decode, special_purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["GeodataError", "KnownNetwork", "Manifest", "Snapshot", "Source", "SourceInfo"]
+
+SCHEMA: Final = "sarhad.snapshot/1"
+MANIFEST: Final = "manifest.json"
+MAX_MANIFEST_OCTETS: Final = 4 << 20
+AGEING_DAYS: Final = 30
+STALE_DAYS: Final = 90
+MAX_FILE_OCTETS: Final = 256 << 20
+EMBEDDED: Final = Path(__file__).parent / "data"
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+# A plain file name: what a manifest names lies beside it.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=200)]
+Day = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+Format = Literal["mmdb", "table", "iptocc", "vrps"]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Asn = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
+
+
+class Validators(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What tells one state of a file from another (RFC 9110, 8.8)."""
+
+    etag: str | None = None
+    modified: str | None = None
+
+    @property
+    def strong(self) -> str | None:
+        """What If-Range may be given: a strong entity tag, or a date."""
+        if self.etag is not None and not self.etag.startswith("W/"):
+            return self.etag
+        return self.modified
+
+
+class Fetched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that a source was made of: where it was published, and in which state."""
+
+    url: str
+    validators: Validators
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A data source of a manifest. ``version`` and ``date`` default to what the file itself says.
+
+    ``sha256`` is the file's digest. ``world`` is for a source that covers all addresses; ``addresses4`` and
+    ``home4`` count the IPv4 addresses of which it says something, and Pakistan's among them.
+    """
+
+    source: Name
+    family: Name
+    meaning: Meaning
+    format: Format = "mmdb"
+    file: FileName | None = None  # iptocc carries its own data
+    version: str | None = None
+    date: Day | None = None
+    licence: str | None = None
+    attribution: str | None = None
+    asserted_by: AssertedBy = "third-party"
+    sha256: Digest | None = None
+    world: bool = False
+    fetched: tuple[Fetched, ...] = ()
+    records: Count | None = None
+    addresses4: Count | None = None
+    home4: Count | None = None
+
+
+class KnownNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network known to answer from edges, whatever its prefixes say."""
+
+    asn: Asn
+    name: Name
+    kind: Literal["anycast", "cdn", "scrubbing"]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``manifest.json``; ``lab`` lists reserved prefixes that stand for ordinary addresses here."""
+
+    schema: Literal["sarhad.snapshot/1"]
+    name: Name
+    date: Day
+    generation: Count = 0
+    lab: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    known: tuple[KnownNetwork, ...] = ()
+
+
+class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A source's data: version, date (ISO 8601), licence, and the attribution that the licence asks for."""
+
+    source: str
+    family: str
+    meaning: Meaning
+    version: str | None = None
+    date: str | None = None
+    licence: str | None = None
+    attribution: str | None = None
+    records: int | None = None
+
+    def age_days(self, today: dt.date) -> int | None:
+        """How old the data is; ``None`` where it has no date."""
+        return None if self.date is None else (today - dt.date.fromisoformat(self.date)).days
+
+    def freshness(self, today: dt.date) -> Literal["fresh", "ageing", "stale", "undated"]:
+        """The age in a word. Of Pakistan's addresses, 3 % changed country in 101 days (measured)."""
+        age = self.age_days(today)
+        if age is None:
+            return "undated"
+        return "stale" if age > STALE_DAYS else "ageing" if age > AGEING_DAYS else "fresh"
+
+
+_FORMATS: Final[Mapping[str, Callable[[Path], Reader]]] = {
+    "mmdb": Mmdb,
+    "table": Table.read,
+}
+
+
+class Snapshot:
+    """An opened snapshot: claims of all its sources; look-ups are thread-safe."""
+
+    def __init__(self, manifest: Manifest, readers: tuple[Reader, ...]) -> None:
+        self.manifest = manifest
+        self._readers = readers
+        self._known = {one.asn: one for one in manifest.known}
+        self.sources: tuple[SourceInfo, ...] = tuple(
+            SourceInfo(
+                source=one.source,
+                family=one.family,
+                meaning=one.meaning,
+                version=one.version or reader.version,
+                date=one.date or reader.date,
+                licence=one.licence,
+                attribution=one.attribution,
+                records=one.records,
+            )
+            for one, reader in zip(manifest.sources, readers, strict=True)
+        )
+
+    @classmethod
+    def open(cls, directory: Path | None, name: str = MANIFEST) -> Snapshot:
+        """Open the snapshot in ``directory``, or the embedded one; ``name`` is its manifest's.
+
+        Raises :class:`GeodataError`, which names the file and the field, for anything missing or corrupt.
+        """
+        directory = EMBEDDED if directory is None else directory
+        manifest = read_manifest(directory / name)
+        readers: list[Reader] = []
+        try:
+            readers.extend(_open(directory, one) for one in manifest.sources)
+        except BaseException:
+            for reader in readers:
+                reader.close()
+            raise
+        return cls(manifest, tuple(readers))
+
+    def special(self, address: str) -> SpecialPurpose | None:
+        """The special-purpose block that ``address`` is in, or ``None``; the lab's are ordinary."""
+        try:
+            return special_purpose(address, self.manifest.lab)
+        except ValueError as error:
+            raise GeodataError(f"{address!r} is not an IP address", "address") from error
+
+    def claims(self, address: str) -> tuple[Claim, ...]:
+        """What each source that has a record says of ``address``, in the manifest's order."""
+        try:
+            decoded = decode(address)
+        except ValueError as error:
+            raise GeodataError(f"{address!r} is not an IP address", "address") from error
+        claims: list[Claim] = []
+        for source, info, reader in zip(self.manifest.sources, self.sources, self._readers, strict=True):
+            found = reader.look_up(decoded)
+            if found is not None:
+                claims.extend(self._claims_of(source, info, found))
+        return tuple(claims)
+
+    def columns(self, addresses: Sequence[str]) -> dict[str, Column]:
+        """What each source says of very many addresses; raises :class:`GeodataError` for what is none."""
+        keys = Addresses.of(addresses)
+        return {
+            source.source: reader.column(keys)
+            for source, reader in zip(self.manifest.sources, self._readers, strict=True)
+            if source.format != "vrps"
+        }
+
+    def _claims_of(self, source: Source, info: SourceInfo, found: Found) -> Iterator[Claim]:
+        for entry in found.entries:
+            meaning = entry.meaning or source.meaning
+            origin = entry.asn if meaning == "origin" else None
+            yield Claim(
+                source=source.source,
+                family=source.family,
+                prefix=found.prefix,
+                meaning=meaning,
+                country=entry.country,
+                city=entry.city,
+                region=entry.region,
+                latitude=entry.latitude,
+                longitude=entry.longitude,
+                radius_km=entry.radius_km,
+                asn=entry.asn,
+                network=entry.network,
+                asserted_by=source.asserted_by,
+                version=info.version,
+                date=info.date,
+                licence=info.licence,
+            )
+            if origin is not None and (known := self._known.get(origin)):
+                yield Claim(
+                    source="known-networks",
+                    family="known-networks",
+                    prefix=found.prefix,
+                    meaning="edge_pop" if known.kind == "cdn" else "anycast",
+                    asn=known.asn,
+                    network=known.name,
+                    version=self.manifest.date,
+                    date=self.manifest.date,
+                )
+
+    def close(self) -> None:
+        """Close the data files."""
+        for reader in self._readers:
+            reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open(directory: Path, source: Source) -> Reader:
+    if source.format == "iptocc":
+        return Registry()
+    assert source.file is not None  # checked with the manifest
+    path = directory / source.file
+    if source.sha256 is not None:
+        digest = hashlib.sha256(read_file(path, MAX_FILE_OCTETS)).hexdigest()
+        if digest != source.sha256:
+            raise GeodataError(f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's", "corrupt")
+    return _FORMATS[source.format](path)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file; raises :class:`GeodataError`, which names the field."""
+    return parse_manifest(str(path), read_file(path, MAX_MANIFEST_OCTETS))
+
+
+def parse_manifest(path: str, octets: bytes) -> Manifest:
+    """The manifest in octets that were read from ``path``."""
+    try:
+        manifest = msgspec.json.decode(octets, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise GeodataError(f"{path}: {error}", "corrupt") from error
+    _check_day(f"{path}: date", manifest.date)
+    seen: set[str] = set()
+    for number, source in enumerate(manifest.sources):
+        if source.source in seen:
+            raise GeodataError(f"{path}: sources[{number}].source: {source.source!r} stands twice", "corrupt")
+        seen.add(source.source)
+        _check_day(f"{path}: sources[{number}].date", source.date)
+        if (source.file is None) != (source.format == "iptocc"):
+            wanted = "must be absent" if source.format == "iptocc" else "is missing"
+            raise GeodataError(
+                f"{path}: sources[{number}].file: {wanted} for format {source.format!r}", "corrupt"
+            )
+    for number, prefix in enumerate(manifest.lab):
+        _check_lab(f"{path}: lab[{number}]", prefix)
+    return manifest
+
+
+# Addresses that mean this machine or this link wherever they are used: no snapshot makes them ordinary.
+_NEVER_ORDINARY: Final = tuple(
+    ipaddress.ip_network(prefix)
+    for prefix in (
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/4",
+        "::/96",
+        "fe80::/10",
+        "ff00::/8",
+    )
+)
+
+
+def _check_day(where: str, day: str | None) -> None:
+    try:
+        dt.date.fromisoformat(day or "2000-01-01")
+    except ValueError as error:
+        raise GeodataError(f"{where}: {day!r}: {error}", "corrupt") from error
+
+
+def _check_lab(where: str, prefix: str) -> None:
+    try:
+        network = ipaddress.ip_network(prefix)
+    except ValueError as error:
+        raise GeodataError(f"{where}: {error}", "corrupt") from error
+    for never in _NEVER_ORDINARY:
+        if network.version == never.version and network.overlaps(never):
+            raise GeodataError(
+                f"{where}: {prefix} overlaps {never}, which is never an ordinary address", "corrupt"
+            )

@@ -1,0 +1,12 @@
+"""Every source that is published as files: one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from geodata.sources import geoip
+
+if TYPE_CHECKING:
+    from geodata.sources.parsed import Published
+
+PUBLISHED: Final[tuple[Published, ...]] = (*geoip.PUBLISHED,)

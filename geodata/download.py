@@ -127,7 +127,9 @@ class _Transfer:
         total = None if answer.content_length is None else have + answer.content_length
         if total is not None and total > self._max:
             raise GeodataError(f"{self._url}: {total} octets are more than {self._max}", "too-large")
-        with self._part.open("ab" if have else "wb") as stream:
+        with self._part.open(
+            "ab" if have else "wb", buffering=0
+        ) as stream:  # what came is kept if we are killed
             async for chunk in answer.content.iter_chunked(_CHUNK):
                 have += len(chunk)
                 if have > self._max:

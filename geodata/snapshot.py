@@ -16,14 +16,13 @@ import msgspec
 from geodata.bulk import Addresses, Column
 from geodata.claim import AssertedBy, Claim, Meaning
 from geodata.file import read_file
-from geodata.sources.mmdb import Mmdb
 from geodata.sources.registry import Registry
 from geodata.sources.source import Found, GeodataError, Reader
 from geodata.sources.table import Table
 from geodata.special import SpecialPurpose, decode, special_purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -135,12 +134,6 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
         if age is None:
             return "undated"
         return "stale" if age > STALE_DAYS else "ageing" if age > AGEING_DAYS else "fresh"
-
-
-_FORMATS: Final[Mapping[str, Callable[[Path], Reader]]] = {
-    "mmdb": Mmdb,
-    "table": Table.read,
-}
 
 
 class Snapshot:
@@ -267,7 +260,11 @@ def _open(directory: Path, source: Source) -> Reader:
         digest = hashlib.sha256(read_file(path, MAX_FILE_OCTETS)).hexdigest()
         if digest != source.sha256:
             raise GeodataError(f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's", "corrupt")
-    return _FORMATS[source.format](path)
+    if source.format == "table":
+        return Table.read(path)
+    from geodata.sources.mmdb import Mmdb  # noqa: PLC0415  geoip2 is slow to import, and often there is no need
+
+    return Mmdb(path)
 
 
 def read_manifest(path: Path) -> Manifest:

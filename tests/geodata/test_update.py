@@ -246,9 +246,7 @@ class TestFaults:
         self, tmp_path: Path, publisher: Publisher, fault: Any, words: str
     ) -> None:
         await run(tmp_path, source(publisher.url))
-        publisher.faults = [
-            fault() if not isinstance(fault, type) else web.Response(status=fault.status_code)
-        ]
+        publisher.faults = [fault()]
         ((outcome, reason),) = await run(tmp_path, source(publisher.url, max_octets=1_000_000))
         assert outcome == "failed"
         assert words in str(reason)

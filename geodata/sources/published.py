@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from geodata.sources import geoip
+from geodata.sources import delegated, geoip, origins
 
 if TYPE_CHECKING:
     from geodata.sources.parsed import Published
 
-PUBLISHED: Final[tuple[Published, ...]] = (*geoip.PUBLISHED,)
+PUBLISHED: Final[tuple[Published, ...]] = (
+    *geoip.PUBLISHED,
+    delegated.PUBLISHED,
+    origins.PUBLISHED,
+)

@@ -333,7 +333,8 @@ class TestStrangers:
             octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
         answer = packets.parse_icmp4(bytes(octets[: data.draw(st.integers(0, len(octets)))]))
         if answer is not None and answer.quote is not None:
-            assert sent.match(answer.quote) in {None, Match(1, proved=True), Match(1, proved=False)}
+            found = sent.match(answer.quote)
+            assert found is None or found.code == 1
 
     @given(octets=st.binary(max_size=80), method=st.sampled_from(METHODS))
     def test_any_quote(self, octets: bytes, method: Method) -> None:

@@ -21,7 +21,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from geodata.checks import Size, check, size_of
 from geodata.errors import GeodataError
 from geodata.file import read_file
-from geodata.snapshot import EMBEDDED, MANIFEST, MAX_FILE_OCTETS, Manifest, parse_manifest, read_manifest
+from geodata.snapshot import (
+    EMBEDDED,
+    MANIFEST,
+    MAX_FILE_OCTETS,
+    TABLES,
+    Manifest,
+    parse_manifest,
+    read_manifest,
+)
 from geodata.sources.table import Table
 
 if TYPE_CHECKING:
@@ -97,7 +105,7 @@ def import_(catalog: Catalog, path: Path, trusted: Path | None, *, force: bool =
             if one.file is not None:
                 name = catalog.add(one.source, members[one.file], one.format)
                 one = msgspec.structs.replace(one, file=name)  # noqa: PLW2901
-                if one.format == "table":
+                if one.format in TABLES:
                     table, old = Table.read(catalog.home / name), before.get(one.source)
                     sizes = (
                         None

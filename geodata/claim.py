@@ -27,7 +27,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     ``country`` is ISO 3166-1 alpha-2, or ``None`` where the source says nothing: unknown, never "abroad".
     ``region`` is a provider's own name for its place (``me-central-1``). ``radius_km`` is the source's own
-    accuracy radius. ``rpki`` is an origin's validity (RFC 6811): a sign of a hijack, never of a place.
+    accuracy radius. ``length`` is that of the prefix which a network announces, where that is known, and
+    ``prefix`` is it then. ``rpki`` is an origin's validity (RFC 6811): a sign of a hijack, never of a place.
     ``asserted_by`` names who says it (``third-party``, ``registry``, ``operator``: the audited party itself).
     ``version`` and ``date`` (ISO 8601) are the data's.
     """
@@ -44,6 +45,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     radius_km: float | None = None
     asn: int | None = None
     network: str | None = None
+    length: int | None = None
     rpki: Validity | None = None
     asserted_by: AssertedBy = "third-party"
     version: str | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bz2
+import gzip
+import io
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 _GZIP: Final = b"\x1f\x8b"
 _BZIP2: Final = b"BZh"
+_CHUNK: Final = 1 << 20
+_BEGINNING: Final = 64  # octets that tell one format from another
 _WINDOW: Final = 31  # of zlib, for gzip's format
 
 
@@ -54,3 +58,33 @@ def inflated(octets: bytes, limit: int) -> bytes:
     if len(octets) > limit:
         raise GeodataError(f"is more than {limit} octets when decompressed", "corrupt")
     return octets
+
+
+def check_whole(octets: bytes, limit: int) -> None:
+    """GeodataError where a gzip or bzip2 file is damaged, cut short, or more than ``limit`` decompressed.
+
+    For what is too large to be :func:`inflated`; a file that is not compressed passes.
+    """
+    if not octets.startswith((_GZIP, _BZIP2)):
+        return
+    file, have = io.BytesIO(octets), 0
+    try:
+        with gzip.GzipFile(fileobj=file) if octets.startswith(_GZIP) else bz2.BZ2File(file) as stream:
+            while piece := stream.read(_CHUNK):
+                have += len(piece)
+                if have > limit:
+                    raise GeodataError(f"is more than {limit} octets when decompressed", "corrupt")
+    except (OSError, EOFError, zlib.error) as error:
+        raise GeodataError(f"damaged or cut short: {error}", "corrupt") from error
+
+
+def beginning(octets: bytes) -> bytes:
+    """The first octets of a file, decompressed if they are gzip or bzip2; none of what is damaged."""
+    try:
+        if octets.startswith(_GZIP):
+            return zlib.decompressobj(_WINDOW).decompress(octets, _BEGINNING)
+        if octets.startswith(_BZIP2):
+            return bz2.BZ2Decompressor().decompress(octets, _BEGINNING)
+    except (OSError, zlib.error):
+        return b""
+    return octets[:_BEGINNING]

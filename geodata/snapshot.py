@@ -19,12 +19,16 @@ from geodata.file import read_file
 from geodata.sources.registry import Registry
 from geodata.sources.source import Found, GeodataError, Reader
 from geodata.sources.table import Table
+from geodata.sources.vrps import validity
 from geodata.special import SpecialPurpose, decode, special_purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
+
+    from geodata.sources.parsed import Entry
+    from geodata.special import Address
 
 __all__ = ["GeodataError", "KnownNetwork", "Manifest", "Snapshot", "Source", "SourceInfo"]
 
@@ -41,6 +45,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=200)]
 Day = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 Format = Literal["mmdb", "table", "iptocc", "vrps"]
+TABLES: Final = frozenset({"table", "vrps"})  # formats that are range tables
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Asn = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
@@ -188,11 +193,14 @@ class Snapshot:
         except ValueError as error:
             raise GeodataError(f"{address!r} is not an IP address", "address") from error
         claims: list[Claim] = []
+        payloads: tuple[Entry, ...] | None = None
         for source, info, reader in zip(self.manifest.sources, self.sources, self._readers, strict=True):
             found = reader.look_up(decoded)
-            if found is not None:
-                claims.extend(self._claims_of(source, info, found))
-        return tuple(claims)
+            if source.format == "vrps":
+                payloads = () if found is None else found.entries
+            elif found is not None:
+                claims.extend(self._claims_of(source, info, decoded, found))
+        return tuple(claims) if payloads is None else tuple(_validated(claims, payloads))
 
     def columns(self, addresses: Sequence[str]) -> dict[str, Column]:
         """What each source says of very many addresses; raises :class:`GeodataError` for what is none."""
@@ -203,15 +211,18 @@ class Snapshot:
             if source.format != "vrps"
         }
 
-    def _claims_of(self, source: Source, info: SourceInfo, found: Found) -> Iterator[Claim]:
+    def _claims_of(self, source: Source, info: SourceInfo, address: Address, found: Found) -> Iterator[Claim]:
         for entry in found.entries:
             meaning = entry.meaning or source.meaning
+            # What is announced is what its length says, not the widest block that has the same origin.
+            prefix = found.prefix if entry.length is None else _prefix(address, entry.length)
             origin = entry.asn if meaning == "origin" else None
             yield Claim(
                 source=source.source,
                 family=source.family,
-                prefix=found.prefix,
+                prefix=prefix,
                 meaning=meaning,
+                length=entry.length,
                 country=entry.country,
                 city=entry.city,
                 region=entry.region,
@@ -229,7 +240,7 @@ class Snapshot:
                 yield Claim(
                     source="known-networks",
                     family="known-networks",
-                    prefix=found.prefix,
+                    prefix=prefix,
                     meaning="edge_pop" if known.kind == "cdn" else "anycast",
                     asn=known.asn,
                     network=known.name,
@@ -251,6 +262,19 @@ class Snapshot:
         self.close()
 
 
+def _validated(claims: Iterable[Claim], payloads: Sequence[Entry]) -> Iterator[Claim]:
+    """The claims, each origin with its validity by the payloads that cover the address."""
+    for one in claims:
+        if one.meaning != "origin" or one.asn is None:
+            yield one
+        else:
+            yield msgspec.structs.replace(one, rpki=validity(one.asn, one.length, payloads))
+
+
+def _prefix(address: Address, length: int) -> str:
+    return str(ipaddress.ip_network((address, length), strict=False))
+
+
 def _open(directory: Path, source: Source) -> Reader:
     if source.format == "iptocc":
         return Registry()
@@ -260,7 +284,7 @@ def _open(directory: Path, source: Source) -> Reader:
         digest = hashlib.sha256(read_file(path, MAX_FILE_OCTETS)).hexdigest()
         if digest != source.sha256:
             raise GeodataError(f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's", "corrupt")
-    if source.format == "table":
+    if source.format in TABLES:
         return Table.read(path)
     from geodata.sources.mmdb import Mmdb  # noqa: PLC0415  geoip2 is slow to import, and often there is no need
 

@@ -25,7 +25,8 @@ MAX_TOLD: Final = 20  # that are told in full
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a file says of a range: the fields of a claim that are the file's to say.
 
-    ``meaning`` is there where the file says it more exactly than its source does for all of it.
+    ``meaning`` is there where the file says it more exactly than its source does for all of it. ``length`` is
+    that of the prefix that a network announces, or may announce up to ``max_length`` (a VRP).
     """
 
     country: str | None = None
@@ -37,6 +38,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asn: int | None = None
     network: str | None = None
     meaning: Meaning | None = None
+    length: int | None = None
+    max_length: int | None = None
 
 
 class Range(NamedTuple):

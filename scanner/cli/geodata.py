@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _RDAP_SECONDS: Final = 20.0
 _WIDTH_OF_A_PIPE: Final = 200  # a pipe has no width
+_WIDTH_OF_A_SENTENCE: Final = 110
 _DIRECTORY: Final = click.option(
     "--geodata",
     "directory",
@@ -52,6 +54,7 @@ def status(directory: Path | None, format_: str) -> None:
                 "date": one.date,
                 "age_days": one.age_days(today),
                 "freshness": one.freshness(today),
+                "records": one.records,
                 "licence": one.licence,
                 "attribution": one.attribution,
             }
@@ -69,11 +72,13 @@ def status(directory: Path | None, format_: str) -> None:
 @_FORMAT
 @click.option("--rdap", is_flag=True, help="Also ask the address's registry, over the Internet.")
 def lookup(addresses: Sequence[str], directory: Path | None, format_: str, *, rdap: bool) -> None:
-    """What every source says of each ADDRESS; nothing is sent anywhere but with --rdap.
+    """What every source says of each ADDRESS, and what that comes to; nothing is sent but with --rdap.
 
     Claims, not facts: sources contradict each other, and can be wrong together.
     """
-    from geodata.snapshot import GeodataError  # noqa: PLC0415  --help does not need it
+    from geodata.explanation import explain  # noqa: PLC0415  --help does not need it
+    from geodata.snapshot import GeodataError  # noqa: PLC0415
+    from geodata.special import decode  # noqa: PLC0415
 
     with _open(directory) as snapshot:
         try:
@@ -83,21 +88,26 @@ def lookup(addresses: Sequence[str], directory: Path | None, format_: str, *, rd
     if rdap:
         said = _registries([address for address, special, _ in found if special is None])
         found = [(address, special, (*claims, *said.get(address, ()))) for address, special, claims in found]
+    today = dt.datetime.now(dt.UTC).date()
+    answers: list[dict[str, Any]] = [
+        {
+            "address": address,
+            "special": special,
+            "claims": claims,
+            "explanation": explain(address, decode(address), special, claims, today),
+        }
+        for address, special, claims in found
+    ]
     if format_ == "json":
-        _print_json(
-            [{"address": address, "special": special, "claims": claims} for address, special, claims in found]
-        )
+        _print_json(answers)
         return
-    rows = []
-    for address, special, claims in found:
-        if special is not None:
-            note = f"{special.name} ({special.rfc})"
-            rows.append(_row(address, {"source": "IANA", "prefix": special.prefix, "says": note}))
-        elif not claims:
-            rows.append(_row(address, {"says": "nothing is known"}))
-        else:
-            rows.extend(_row(address, _said(claim)) for claim in claims)
-    _print_table(rows)
+    for answer in answers:
+        click.echo(answer["address"])
+        if answer["claims"] and answer["special"] is None:
+            _print_table(_said(claim) for claim in answer["claims"])
+        for sentence in answer["explanation"]:
+            click.echo(_wrapped(safe(sentence)))
+        click.echo()
 
 
 def _registries(addresses: Sequence[str]) -> dict[str, tuple[Claim, ...]]:
@@ -138,8 +148,8 @@ def safe(error: object) -> str:
 
 def _said(claim: Claim) -> dict[str, object]:
     network = f"AS{claim.asn} {claim.network or ''}".rstrip() if claim.asn is not None else claim.network
-    place = ", ".join(part for part in (claim.city, claim.country) if part)
-    says = "; ".join(part for part in (place, network) if part)
+    place = ", ".join(part for part in (claim.region, claim.city, claim.country) if part)
+    says = "; ".join(part for part in (place, network, claim.rpki and f"RPKI {claim.rpki}") if part)
     return {
         "source": claim.source,
         "meaning": claim.meaning,
@@ -149,9 +159,10 @@ def _said(claim: Claim) -> dict[str, object]:
     }
 
 
-def _row(address: str, values: dict[str, object]) -> dict[str, object]:
-    columns = ("source", "meaning", "prefix", "says", "date")
-    return {"address": address} | {column: values.get(column) for column in columns}
+def _wrapped(sentence: str) -> str:
+    return textwrap.fill(
+        sentence, _WIDTH_OF_A_SENTENCE, initial_indent=" - ", subsequent_indent="   ", break_on_hyphens=False
+    )
 
 
 def _print_json(value: object) -> None:

@@ -13,9 +13,10 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import click
+import msgspec
 
 from geodata.snapshot import GeodataError, Snapshot
 from geodata.territory import Territory
@@ -33,11 +34,11 @@ from scanner.record import RecordError, read_observations
 from scanner.register import load_register
 from scanner.report.text import printable
 from scanner.rulebook import load_policy
-from scanner.run import FileUsed, encode, encode_observations
+from scanner.run import FileUsed, decode, encode, encode_observations
 from scanner.scan import Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.progress import TaskID
 
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from scanner.run import Run
     from scanner.scan import Progress
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+MAX_RUN_OCTETS: Final = 4 << 30
 FORMATS: Final = ("table", "json", "jsonl", "prometheus")
 
 
@@ -174,6 +178,29 @@ def read_records(path: Path) -> list[Observation]:
         return read_observations(path)
     except RecordError as error:
         raise click.ClickException(printable(str(error))) from error
+
+
+def read_run(path: Path) -> Run:
+    """The run in a JSON file that ``--output json=`` wrote; what is wrong with it becomes a message."""
+    try:
+        with path.open("rb") as stream:
+            octets = stream.read(MAX_RUN_OCTETS + 1)
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be read: {error.strerror}") from error
+    if len(octets) > MAX_RUN_OCTETS:
+        raise click.ClickException(f"{path}: is larger than {MAX_RUN_OCTETS} octets")
+    try:
+        return decode(octets)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise click.ClickException(printable(f"{path}: is no run of sarhad: {error}")) from error
+
+
+def told(load: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+    """What ``load`` gives; what is wrong with its files becomes a message."""
+    faults: list[str] = []
+    with _collect(faults):
+        return load(*arguments, **named)
+    raise click.ClickException("\n".join(faults))
 
 
 async def _until_signal(work: Scan) -> None:

@@ -1,0 +1,44 @@
+"""``sarhad advise``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scanner.cli import job
+from scanner.report.text import printable
+
+
+@click.command()
+@click.argument("run", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--territory",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SARHAD_TERRITORY",
+    help="GeoJSON of home's land.  [default: as administered, Natural Earth]",
+)
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def advise(run: Path, territory: Path | None, format_: str) -> None:
+    r"""Say in which cities one more vantage would prove most of what RUN (JSON) left unproved.
+
+    \b
+    Example:
+      sarhad scan … --output json=run.json
+      sarhad advise run.json
+    """
+    import msgspec  # noqa: PLC0415  --help does not need them
+
+    from geodata.territory import Territory  # noqa: PLC0415
+    from scanner.advice import advise, sentence  # noqa: PLC0415
+
+    scanned = job.read_run(run)
+    land = job.told(Territory.load, scanned.country, territory)
+    found = advise(scanned, land)
+    if format_ == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        return
+    for one in found:
+        click.echo(printable(sentence(one, land.country_name)))
+    if not found:
+        click.echo("No vantage in a large city would prove more than was proved.", err=True)

@@ -19,9 +19,9 @@ from geodata.sources.source import GeodataError, country, text, widest_block
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MAX_GEOFEEDS: Final = 4
 MAX_URL: Final = 1000  # characters
-_RELATIONS: Final = frozenset({"geofeed", "geo"})  # RFC 9877, and its drafts
+_RELATIONS: Final = ("geofeed", "geo")  # RFC 9877, and its drafts
+_CHANGES: Final = ("last changed", "registration")
 _GEOFEED_TYPE: Final = "application/geofeed+csv"
 # "remarks: Geofeed https://example.com/geofeed.csv" (RFC 9632, 3), or the attribute as registries print it.
 _REMARK: Final = re.compile(r"\s*(?:Geofeed|geofeed:)\s+(https://\S+)\s*")
@@ -30,14 +30,14 @@ _REMARK: Final = re.compile(r"\s*(?:Geofeed|geofeed:)\s+(https://\S+)\s*")
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry says of the addresses in ``prefix``: the widest block around what was asked for.
 
-    ``date`` is the day of the last change (ISO 8601). ``geofeeds`` are addresses of geofeeds, as written.
+    ``date`` is the day of the last change (ISO 8601). ``geofeed`` is the URL of its geofeed, as written.
     """
 
     prefix: str
     country: str | None = None
     network: str | None = None
     date: str | None = None
-    geofeeds: tuple[str, ...] = ()
+    geofeed: str | None = None
 
     @classmethod
     def of(cls, result: Mapping[str, Any], address: str) -> Registration:
@@ -50,7 +50,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
             country=country(network.get("country")),
             network=text(network.get("name")) or text(network.get("handle")),
             date=_changed(network.get("events")),
-            geofeeds=tuple(dict.fromkeys(_geofeeds(result.get("raw"))))[:MAX_GEOFEEDS],
+            geofeed=next(_geofeeds(result.get("raw")), None),
         )
 
     def claim(self) -> Claim:
@@ -85,7 +85,7 @@ def _changed(events: object) -> str | None:
     """The day of the latest registration or change, or ``None``."""
     days = []
     for event in _objects(events):
-        if event.get("action") in {"last changed", "registration"}:
+        if event.get("action") in _CHANGES:
             try:
                 days.append(dt.date.fromisoformat(str(event.get("timestamp"))[:10]))
             except ValueError:
@@ -94,19 +94,21 @@ def _changed(events: object) -> str | None:
 
 
 def _geofeeds(raw: object) -> Iterator[str]:
-    """The addresses of geofeeds in an RDAP object: links (RFC 9877) before remarks (RFC 9632)."""
+    """The URLs of geofeeds in an RDAP object: links (RFC 9877) before remarks, as RFC 9632 wants it."""
     if not isinstance(raw, dict):
         return
     for link in _objects(raw.get("links")):
         href = link.get("href")
-        if isinstance(href, str) and (link.get("rel") in _RELATIONS or link.get("type") == _GEOFEED_TYPE):
-            yield href[:MAX_URL]
+        if not isinstance(href, str) or len(href) > MAX_URL:
+            continue
+        if link.get("rel") in _RELATIONS or link.get("type") == _GEOFEED_TYPE:
+            yield href
     for remark in _objects(raw.get("remarks")):
         lines = remark.get("description")
         for line in lines if isinstance(lines, list) else ():
-            found = _REMARK.fullmatch(line[: 2 * MAX_URL]) if isinstance(line, str) else None
+            found = _REMARK.fullmatch(line) if isinstance(line, str) and len(line) <= MAX_URL else None
             if found is not None:
-                yield found[1][:MAX_URL]
+                yield found[1]
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

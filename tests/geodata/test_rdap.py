@@ -78,6 +78,11 @@ class TestRegistration:
         for value in (None, "", "Pakistan", "EU", "P\x1b"):
             assert _claim({**ANSWER, "country": value}).country is None
 
+    def test_events_that_are_none_have_no_day(self) -> None:
+        network = {"start_address": "39.32.0.0", "end_address": "39.63.255.255"}
+        for events in (None, 5, [5], [{"action": ["registration"]}], [{"action": "registration"}]):
+            assert Registration.of({"network": {**network, "events": events}}, ADDRESS).date is None
+
     def test_hostile_text_stays_one_short_value(self) -> None:
         claim = _claim({**ANSWER, "name": "\x1b[2J<script>" + "x" * 10_000})
         assert claim.network is not None
@@ -220,6 +225,7 @@ class TestLookup:
             (200, b'{"handle": 5}', "malformed"),
             (200, json.dumps({**ANSWER, "entities": 7}).encode(), "malformed"),
             (200, json.dumps({**ANSWER, "startAddress": ["x"]}).encode(), "malformed"),
+            (200, json.dumps({**ANSWER, "links": 7, "remarks": [[]]}).encode(), "malformed"),
         ],
     )
     async def test_a_bad_answer_has_a_code(self, status: int, body: bytes, code: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geodata.errors import GeodataError
-from geodata.sources.registration import MAX_GEOFEEDS, Registration
+from geodata.sources.registration import Registration
 from geodata.sources.registrations import FAILURE_KEPT_S, KEPT_S, Registrations
 
 if TYPE_CHECKING:
@@ -26,12 +26,20 @@ class Clock:
         return self.now
 
 
-def _geofeeds(raw: object) -> tuple[str, ...]:
+def _geofeed(raw: object) -> str | None:
     network = {"start_address": "192.88.0.0", "end_address": "192.88.255.255"}
-    return Registration.of({"network": network, "raw": raw}, "192.88.1.1").geofeeds
+    return Registration.of({"network": network, "raw": raw}, "192.88.1.1").geofeed
 
 
-class TestGeofeeds:
+def _strings(raw: Any) -> set[str]:
+    """Every string in a document, and the URL of a remark."""
+    if isinstance(raw, str):
+        return {raw, URL}
+    parts = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
+    return set().union(*(_strings(each) for each in parts))
+
+
+class TestGeofeed:
     """Where a block's geofeed is, in each form that registries give it (RFC 9632, RFC 9877)."""
 
     @pytest.mark.parametrize(
@@ -50,7 +58,7 @@ class TestGeofeeds:
         ],
     )
     def test_a_reference(self, raw: object) -> None:
-        assert _geofeeds(raw) == (URL,)
+        assert _geofeed(raw) == URL
 
     @pytest.mark.parametrize(
         "raw",
@@ -59,6 +67,7 @@ class TestGeofeeds:
             [],
             {"links": "geofeed"},
             {"links": [{"rel": "geofeed"}, {"rel": "self", "href": URL}, {"rel": "geofeed", "href": 5}, 7]},
+            {"links": [{"rel": ["geofeed"], "href": URL, "type": {}}]},
             {"remarks": [{"description": [f"geofeed {URL}"]}]},  # the token is case-sensitive
             {"remarks": [{"description": ["Geofeed http://example.com/geofeed.csv"]}]},
             {"remarks": [{"description": [f"See Geofeed {URL}"]}]},
@@ -67,16 +76,20 @@ class TestGeofeeds:
         ],
     )
     def test_what_is_no_reference(self, raw: object) -> None:
-        assert _geofeeds(raw) == ()
+        assert _geofeed(raw) is None
 
-    def test_a_link_comes_before_a_remark_and_there_are_not_many(self) -> None:
+    def test_a_link_comes_before_a_remark(self) -> None:
         raw = {
-            "remarks": [{"description": [f"Geofeed {URL}/{number}" for number in range(99)]}],
-            "links": [{"rel": "geofeed", "href": URL}],
+            "remarks": [{"description": [f"Geofeed {URL}/{number}" for number in range(9)]}],
+            "links": [{"rel": "geofeed", "href": f"{URL}?link"}, {"rel": "geofeed", "href": f"{URL}?de"}],
         }
-        found = _geofeeds(raw)
-        assert found[0] == URL
-        assert len(found) == MAX_GEOFEEDS
+        assert _geofeed(raw) == f"{URL}?link"
+        del raw["links"]
+        assert _geofeed(raw) == f"{URL}/0"
+
+    def test_it_is_no_longer_than_a_url(self) -> None:
+        found = _geofeed({"links": [{"rel": "geofeed", "href": URL + "x" * 100_000}]})
+        assert found is None
 
     @given(
         st.recursive(
@@ -94,10 +107,10 @@ class TestGeofeeds:
         )
     )
     def test_nothing_else_is_ever_found(self, raw: Any) -> None:
-        assert all(isinstance(each, str) for each in _geofeeds(raw))
+        assert _geofeed(raw) in {None, *_strings(raw)}
 
 
-ONE = Registration(prefix="39.32.0.0/11", country="PK", network="PTCL-PK", date="2021-02-17", geofeeds=(URL,))
+ONE = Registration(prefix="39.32.0.0/11", country="PK", network="PTCL-PK", date="2021-02-17", geofeed=URL)
 
 
 def _find(cache: Registrations, address: str) -> Registration | None:

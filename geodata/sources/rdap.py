@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import email.utils
 import io
 import time
 import urllib.request
@@ -28,6 +27,7 @@ from urllib.response import addinfourl
 from ipwhois import IPWhois
 from ipwhois.exceptions import BaseIpwhoisException, HTTPRateLimitError, IPDefinedError
 
+from geodata.http_time import retry_after_s
 from geodata.sources.budget import HOLD_S, Budget, registry_of
 from geodata.sources.registration import Registration
 from geodata.sources.registrations import Registrations
@@ -131,7 +131,7 @@ class Rdap:
         """Leave the registry alone that answered last."""
         last = opener.answers[-1] if opener.answers else None
         held = registry or "arin" if last is None else _SERVERS.get(last.host, registry or "arin")
-        wait_s = None if last is None else retry_after(last.retry_after, dt.datetime.now(dt.UTC))
+        wait_s = None if last is None else retry_after_s(last.retry_after, dt.datetime.now(dt.UTC))
         self._budget.hold(held, HOLD_S if wait_s is None else wait_s)
 
     def _keep(self, keep: Callable[[Registrations], None]) -> None:
@@ -180,19 +180,6 @@ def _ask(address: str, opener: Opener, until: float) -> dict[str, Any]:
     except Exception as error:  # ipwhois trusts the shape of what it reads, and trips over it in many ways
         raise GeodataError(f"RDAP for {address}: malformed answer ({error!r})", "malformed") from error
     return result
-
-
-def retry_after(value: str | None, now: dt.datetime) -> float | None:
-    """The seconds that a ``Retry-After`` header (RFC 9110, 10.2.3) asks for; ``None`` for what is none."""
-    if value is None:
-        return None
-    if value.isascii() and value.isdigit() and len(value) <= 9:
-        return float(value)
-    try:
-        then = email.utils.parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, (then.replace(tzinfo=then.tzinfo or dt.UTC) - now).total_seconds())
 
 
 class Answer(NamedTuple):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import http.client
 import http.server
 import json
@@ -20,7 +19,7 @@ from ipwhois.rdap import RDAP
 from geodata.snapshot import GeodataError
 from geodata.sources import rdap
 from geodata.sources.budget import Budget
-from geodata.sources.rdap import Opener, Rdap, bounded_opener, retry_after
+from geodata.sources.rdap import Opener, Rdap, bounded_opener
 from geodata.sources.registration import Registration
 
 if TYPE_CHECKING:
@@ -225,7 +224,6 @@ class TestLookup:
             (200, b'{"handle": 5}', "malformed"),
             (200, json.dumps({**ANSWER, "entities": 7}).encode(), "malformed"),
             (200, json.dumps({**ANSWER, "startAddress": ["x"]}).encode(), "malformed"),
-            (200, json.dumps({**ANSWER, "links": 7, "remarks": [[]]}).encode(), "malformed"),
         ],
     )
     async def test_a_bad_answer_has_a_code(self, status: int, body: bytes, code: str) -> None:
@@ -467,32 +465,3 @@ class TestBudgets:
                     await client.lookup(f"39.32.0.{last}", deadline_s=5)
         with pytest.raises(GeodataError, match="lacnic: may be asked again"):
             budget.take("lacnic", 0)
-
-
-class TestRetryAfter:
-    """A header says for how long, in seconds or as a date (RFC 9110, 10.2.3)."""
-
-    NOW = dt.datetime(2026, 11, 23, 12, 0, 0, tzinfo=dt.UTC)
-
-    @pytest.mark.parametrize(
-        ("value", "seconds"),
-        [
-            ("120", 120),
-            ("Mon, 23 Nov 2026 12:01:00 GMT", 60),
-            ("Mon, 23 Nov 2026 11:00:00 GMT", 0),
-            (None, None),
-            ("", None),
-            ("-5", None),
-            ("soon", None),
-            ("\u0661", None),
-            ("9" * 5000, None),
-            ("Mon, 23 Nov 99999 12:01:00 GMT", None),
-        ],
-    )
-    def test_values(self, value: str | None, seconds: float | None) -> None:
-        assert retry_after(value, self.NOW) == seconds
-
-    @given(st.text(max_size=60))
-    def test_any_text(self, value: str) -> None:
-        found = retry_after(value, self.NOW)
-        assert found is None or found >= 0

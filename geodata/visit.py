@@ -181,5 +181,12 @@ async def _read(answer: aiohttp.ClientResponse, url: str, known: Validators, max
         octets += chunk
         if len(octets) > max_octets:
             raise GeodataError(f"{url}: is more than {max_octets} octets", "too-large")
-    validators = Validators(etag=headers.get("ETag"), modified=headers.get("Last-Modified"))
+    validators = Validators(etag=_sane(headers.get("ETag")), modified=_sane(headers.get("Last-Modified")))
     return Page(bytes(octets), str(answer.url), validators, fresh_s)
+
+
+def _sane(value: str | None) -> str | None:
+    """A validator that can be sent back."""
+    return (
+        value if value is not None and value.isascii() and value.isprintable() and len(value) <= 200 else None
+    )

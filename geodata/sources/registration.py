@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import msgspec
 
@@ -99,16 +99,21 @@ def _geofeeds(raw: object) -> Iterator[str]:
         return
     for link in _objects(raw.get("links")):
         href = link.get("href")
-        if not isinstance(href, str) or len(href) > MAX_URL:
+        if not _usable(href):
             continue
         if link.get("rel") in _RELATIONS or link.get("type") == _GEOFEED_TYPE:
             yield href
     for remark in _objects(raw.get("remarks")):
         lines = remark.get("description")
         for line in lines if isinstance(lines, list) else ():
-            found = _REMARK.fullmatch(line) if isinstance(line, str) and len(line) <= MAX_URL else None
+            found = _REMARK.fullmatch(line) if _usable(line) else None
             if found is not None:
                 yield found[1]
+
+
+def _usable(value: object) -> TypeGuard[str]:
+    """Whether this can be, or hold, a URL."""
+    return isinstance(value, str) and len(value) <= MAX_URL and value.isprintable()
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

@@ -81,7 +81,8 @@ class Registrations:
     def keep_failure(self, address: Address, error: GeodataError) -> None:
         """Keep that there is no answer for one address, if asking again would not help; raises as above."""
         if error.code in _CODES:
-            failure = _Failure(str(error)[:1000], error.code)
+            # What an answer quotes may be no Unicode.
+            failure = _Failure(str(error)[:1000].encode("utf-8", "replace").decode(), error.code)
             self._write(f"{address}/{address.max_prefixlen}", failure=failure)
 
     def _read(self, network: Network) -> _Kept | None:

@@ -135,6 +135,17 @@ class TestRegistrations:
         assert _find(cache, "39.40.0.9") == narrow
         assert _find(cache, "39.40.1.9") == ONE
 
+    def test_what_is_no_unicode_can_be_kept(self, tmp_path: Path) -> None:
+        network = {"start_address": "39.32.0.0", "end_address": "39.63.255.255", "name": "PTCL\ud800"}
+        raw = {"links": [{"rel": "geofeed", "href": f"{URL}\ud800"}]}
+        one = Registration.of({"network": network, "raw": raw}, "39.32.0.1")
+        cache = Registrations(tmp_path)
+        cache.keep(one)
+        assert _find(cache, "39.32.0.1") == one == Registration(prefix="39.32.0.0/11", network="PTCL?")
+        cache.keep_failure(ipaddress.ip_address("8.8.8.8"), GeodataError("\ud800", "malformed"))
+        with pytest.raises(GeodataError, match=r"\?"):
+            _find(cache, "8.8.8.8")
+
     def test_ipv6(self, tmp_path: Path) -> None:
         cache = Registrations(tmp_path)
         one = Registration(prefix="2400:adc0::/26", country="PK")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import multiprocessing
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from geodata.sources.budget import LIMITS, MAX_HOLD_S, Budget, registry_of
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
+    from multiprocessing.synchronize import Barrier
     from pathlib import Path
 
 
@@ -26,10 +28,10 @@ class Clock:
         return self.now
 
 
-def _takes(directory: Path, queue: Queue[float]) -> None:
+def _takes(directory: Path, queue: Queue[list[float]], start: Barrier) -> None:
     budget = Budget(directory, Clock())
-    for _ in range(20):
-        queue.put(round(budget.take("lacnic", 1e6)))
+    start.wait(60)
+    queue.put([round(budget.take("arin", 1e6)) for _ in range(100)])
 
 
 class TestRegistryOf:
@@ -137,15 +139,23 @@ class TestBudget:
 
     def test_processes_share_a_directory(self, tmp_path: Path) -> None:
         context = multiprocessing.get_context("spawn")
-        queue: Queue[float] = context.Queue()
-        processes = [context.Process(target=_takes, args=(tmp_path, queue)) for _ in range(2)]
+        queue: Queue[list[float]] = context.Queue()
+        start = context.Barrier(2)
+        processes = [context.Process(target=_takes, args=(tmp_path, queue, start)) for _ in range(2)]
         for process in processes:
             process.start()
-        waits = sorted(queue.get(timeout=60) for _ in range(40))
+        waits = sorted([*queue.get(timeout=60), *queue.get(timeout=60)])
         for process in processes:
             process.join(60)
-        burst, interval_s = LIMITS["lacnic"]
-        assert waits == [max(0, turn - burst + 1) * interval_s for turn in range(40)]
+        burst, interval_s = LIMITS["arin"]
+        assert waits == [max(0, turn - burst + 1) * interval_s for turn in range(200)]
+
+    def test_a_lock_that_is_not_let_go_of_leaves_the_own_count(self, tmp_path: Path) -> None:
+        with (tmp_path / "lacnic").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            budget = Budget(tmp_path, Clock())
+            assert [budget.take("lacnic", 60) for _ in range(5)] == [0, 0, 0, 0, 10]
+        assert not (tmp_path / "lacnic").read_bytes()
 
     def test_a_directory_that_cannot_be_written_leaves_the_own_count(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")

@@ -261,7 +261,7 @@ class TestKept:
         assert len(strangers.asked) == 5
 
     async def test_a_copy_under_another_name_is_none(self, strangers: Strangers, tmp_path: Path) -> None:
-        strangers.answer = lambda *_: ok(FEED)
+        strangers.answer = lambda *_: ok(FEED, ETag='"1"')
         await locate(strangers, cache=tmp_path)
         (own,) = (tmp_path / "geofeeds").iterdir()
         second = Registration(prefix=BLOCK.prefix, geofeed="https://other.example/")
@@ -269,7 +269,7 @@ class TestKept:
         (other,) = set((tmp_path / "geofeeds").iterdir()) - {own}
         other.write_bytes(own.read_bytes())
         await locate(strangers, block=second, cache=tmp_path)
-        assert len(strangers.asked) == 3
+        assert ["if-none-match" in headers for _, _, headers in strangers.asked] == [False, False, False]
 
     async def test_a_cache_that_cannot_be_written_is_told_and_no_failure(
         self, strangers: Strangers, tmp_path: Path

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.errors import GeodataError
@@ -73,7 +73,7 @@ class Told(Visitor):
 
 
 async def _many(directory: Path, octet: int) -> None:
-    for turn in range(50):
+    for turn in range(15):
         body = b"39.32.0.0/16,PK,,City%d,\n" % octet * 100
         feeds = Feeds(Told(body), cache=directory, clock=lambda: 1e9 * turn)  # noqa: B023  called at once
         found = await feeds.lookup("39.32.0.1", BLOCK, deadline_s=60)
@@ -295,7 +295,7 @@ class TestKept:
 class TestHostile:
     """Whatever a feed says, its claims are of prefixes inside the block and around the address."""
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=50)
     @given(
         st.lists(
             st.tuples(

@@ -1,9 +1,14 @@
 """What a registry's RDAP server says of an address's block (RFC 9082, RFC 9083), through ipwhois.
 
-The country of a block is free text of its holder, who may be the one under audit, so the claim is marked as
-the operator's own. ipwhois blocks and, left alone, sleeps 120 s when rate-limited: it runs in two threads of
-its own, asks once, never sleeps, and is given a bounded opener. Only the address's registry is asked (by way
-of ARIN's bootstrap); no BGP service is told which address is of interest.
+ipwhois blocks and, left alone, sleeps 120 s when rate-limited: it runs in two threads of its own, asks once,
+never sleeps, and is given a bounded opener. Each registry has a budget, a registry that answers 429 is left
+alone for as long as it says (else for five minutes), and what was answered is not asked again for a week.
+Only the address's registry is asked (by way of ARIN's redirector); no BGP service is told which address is of
+interest.
+
+WHOIS (RFC 3912), which ipwhois speaks too, is not asked: all five registries answer RDAP from the same
+database, and WHOIS has no TLS, no form that is the same everywhere, and limits that are only met by running
+into them.
 """
 
 from __future__ import annotations
@@ -11,87 +16,130 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import io
-import ipaddress
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.response import addinfourl
 
 from ipwhois import IPWhois
 from ipwhois.exceptions import BaseIpwhoisException, HTTPRateLimitError, IPDefinedError
 
-from geodata.claim import Claim
-from geodata.sources.source import GeodataError, country, text, widest_block
-from geodata.special import decode
+from geodata.http_time import retry_after_s
+from geodata.sources.budget import HOLD_S, Budget, registry_of
+from geodata.sources.registration import Registration
+from geodata.sources.registrations import Registrations
+from geodata.sources.source import GeodataError
+from geodata.special import decode, special_purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
+    from geodata.claim import Claim
+    from geodata.sources.budget import Registry
+    from geodata.special import Address
+
 THREADS: Final = 2
 MAX_ANSWER_OCTETS: Final = 1 << 20
+_SERVERS: Final[Mapping[str, Registry]] = {
+    "rdap.afrinic.net": "afrinic",
+    "rdap.apnic.net": "apnic",
+    "rdap.arin.net": "arin",
+    "rdap-bootstrap.arin.net": "arin",  # the redirector
+    "rdap.lacnic.net": "lacnic",
+    "rdap.db.ripe.net": "ripencc",
+}
 
 
 class Rdap:
     """A client with threads of its own; use it as a context manager, or ``close`` it.
 
-    ``opener`` makes the :mod:`urllib` opener of one look-up from its deadline (a monotonic time).
+    ``cache`` is a directory, shared among processes, for answers and for the registries' budgets.
+    ``opener`` makes the opener of one look-up from its deadline (a monotonic time). ``trouble`` is why an
+    answer could not be kept, where one could not; look-ups go on.
     """
 
-    def __init__(self, opener: Callable[[float], urllib.request.OpenerDirector] | None = None) -> None:
+    def __init__(
+        self,
+        opener: Callable[[float], Opener] | None = None,
+        *,
+        cache: Path | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="rdap")
         self._opener = bounded_opener if opener is None else opener
+        self._known = None if cache is None else Registrations(cache / "rdap")
+        self._budget = budget or Budget(None if cache is None else cache / "budget")
+        self.trouble: GeodataError | None = None
 
     async def lookup(self, address: str, *, deadline_s: float) -> Claim:
-        """The claim for ``address`` within ``deadline_s`` seconds.
+        """The claim for ``address`` within ``deadline_s`` seconds; raises as :meth:`registration`."""
+        return (await self.registration(address, deadline_s=deadline_s)).claim()
+
+    async def registration(self, address: str, *, deadline_s: float) -> Registration:
+        """The registration around ``address`` within ``deadline_s`` seconds.
 
         Raises :class:`GeodataError` with the code ``address``, ``special``, ``timeout``, ``rate-limited``,
         ``unreachable`` (also where the registry has no answer) or ``malformed``.
         """
         try:
-            decoded = str(decode(address))
+            decoded, special = decode(address), special_purpose(address)
         except ValueError as error:
             raise GeodataError(f"{address!r} is not an IP address", "address") from error
-        loop = asyncio.get_running_loop()
+        if special is not None:
+            raise GeodataError(f"RDAP for {decoded}: {special.prefix} is {special.name}", "special")
+        if self._known is not None and (known := self._known.find(decoded)) is not None:
+            return known
         until = time.monotonic() + deadline_s
+        registry = registry_of(decoded)
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(deadline_s):
-                result = await loop.run_in_executor(self._executor, self._ask, decoded, until)
+                # ARIN's redirector is asked first, whoever's the address is.
+                for asked in dict.fromkeys(("arin", registry)):
+                    if asked is not None:
+                        await asyncio.sleep(self._budget.take(asked, until - time.monotonic()))
+                return await loop.run_in_executor(self._executor, self._look_up, decoded, registry, until)
         except TimeoutError as error:
             raise GeodataError(f"RDAP for {decoded}: no answer within {deadline_s:g} s", "timeout") from error
-        return claim_of(result, decoded)
 
-    def _ask(self, address: str, until: float) -> dict[str, Any]:
-        left = until - time.monotonic()
-        if left <= 0:
-            raise GeodataError(f"RDAP for {address}: no thread was free in time", "timeout")
+    def _look_up(self, address: Address, registry: Registry | None, until: float) -> Registration:
+        """Ask, and keep what is answered; in a thread."""
+        opener = self._opener(until)
         try:
-            result: dict[str, Any] = IPWhois(
-                address, timeout=left, proxy_opener=self._opener(until)
-            ).lookup_rdap(
-                retry_count=0,
-                rate_limit_timeout=0,
-                depth=0,  # no contacts: personal data, and what registries limit most
-                bootstrap=True,
-                inc_nir=False,
-                get_asn_description=False,
-                root_ent_check=False,
-            )
-        except IPDefinedError as error:
-            raise GeodataError(f"RDAP for {address}: {error}", "special") from error
-        except HTTPRateLimitError as error:
-            raise GeodataError(f"RDAP for {address}: rate-limited by the registry", "rate-limited") from error
-        except BaseIpwhoisException as error:
-            code = "unreachable" if "HTTP lookup failed" in str(error) else "malformed"
-            raise GeodataError(f"RDAP for {address}: {error}", code) from error
-        except (
-            Exception
-        ) as error:  # ipwhois trusts the shape of what it reads, and trips over it in many ways
-            raise GeodataError(f"RDAP for {address}: malformed answer ({error!r})", "malformed") from error
-        return result
+            found = Registration.of(_ask(str(address), opener, until), str(address))
+        except GeodataError as error:
+            if error.code == "rate-limited":
+                self._hold(opener, registry)
+            elif opener.answers and opener.answers[-1].status < 500 and not opener.late:
+                failure = error
+                self._keep(lambda known: known.keep_failure(address, failure))
+            raise
+        finally:
+            for other in {_SERVERS.get(one.host) for one in opener.answers} - {None, "arin", registry}:
+                assert other is not None
+                self._budget.charge(other)  # it was referred to
+        self._keep(lambda known: known.keep(found))
+        return found
+
+    def _hold(self, opener: Opener, registry: Registry | None) -> None:
+        """Leave the registry alone that answered last."""
+        last = opener.answers[-1] if opener.answers else None
+        held = registry or "arin" if last is None else _SERVERS.get(last.host, registry or "arin")
+        wait_s = None if last is None else retry_after_s(last.retry_after, dt.datetime.now(dt.UTC))
+        self._budget.hold(held, HOLD_S if wait_s is None else wait_s)
+
+    def _keep(self, keep: Callable[[Registrations], None]) -> None:
+        if self._known is not None:
+            try:
+                keep(self._known)
+            except GeodataError as error:
+                self.trouble = error
 
     def close(self) -> None:
         """Let go of the threads; what still waits in them ends with its own deadline."""
@@ -106,47 +154,49 @@ class Rdap:
         self.close()
 
 
-def claim_of(result: Mapping[str, Any], address: str) -> Claim:
-    """The claim in a result of ``IPWhois.lookup_rdap``; raises :class:`GeodataError` for nonsense."""
-    network = result.get("network")
-    if not isinstance(network, dict):
-        raise GeodataError(f"RDAP for {address}: no network in the answer", "malformed")
-    return Claim(
-        source="rdap",
-        family="registry",
-        prefix=_prefix(network, address),
-        meaning="registrant",
-        country=country(network.get("country")),
-        network=text(network.get("name")) or text(network.get("handle")),
-        asserted_by="operator",
-        date=_changed(network.get("events")),
-    )
-
-
-def _prefix(network: Mapping[str, Any], address: str) -> str:
-    """The widest CIDR block around ``address`` within the answer's range."""
-    wanted = ipaddress.ip_address(address)
+def _ask(address: str, opener: Opener, until: float) -> dict[str, Any]:
+    """What ipwhois makes of the answer; raises :class:`GeodataError`."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise GeodataError(f"RDAP for {address}: no thread was free in time", "timeout")
     try:
-        first = type(wanted)(str(network.get("start_address")))
-        last = type(wanted)(str(network.get("end_address")))
-    except ValueError as error:
-        raise GeodataError(f"RDAP for {address}: malformed range: {error}", "malformed") from error
-    if not int(first) <= int(wanted) <= int(last):
-        raise GeodataError(f"RDAP for {address}: the answer is of {first} to {last}", "malformed")
-    base, length = widest_block(int(wanted), int(first), int(last), wanted.max_prefixlen)
-    return f"{type(wanted)(base)}/{length}"
+        result: dict[str, Any] = IPWhois(address, timeout=left, proxy_opener=opener).lookup_rdap(
+            inc_raw=True,  # the relations of links, which ipwhois leaves out
+            retry_count=0,
+            rate_limit_timeout=0,
+            depth=0,  # no contacts: personal data, and what registries limit most
+            bootstrap=True,
+            inc_nir=False,
+            get_asn_description=False,
+            root_ent_check=False,
+        )
+    except IPDefinedError as error:
+        raise GeodataError(f"RDAP for {address}: {error}", "special") from error
+    except HTTPRateLimitError as error:
+        raise GeodataError(f"RDAP for {address}: rate-limited by the registry", "rate-limited") from error
+    except BaseIpwhoisException as error:
+        code = "unreachable" if "HTTP lookup failed" in str(error) else "malformed"
+        raise GeodataError(f"RDAP for {address}: {error}", code) from error
+    except Exception as error:  # ipwhois trusts the shape of what it reads, and trips over it in many ways
+        raise GeodataError(f"RDAP for {address}: malformed answer ({error!r})", "malformed") from error
+    return result
 
 
-def _changed(events: object) -> str | None:
-    """The day of the latest registration or change, or ``None``."""
-    days = []
-    for event in events if isinstance(events, list) else ():
-        if isinstance(event, dict) and event.get("action") in {"last changed", "registration"}:
-            try:
-                days.append(dt.date.fromisoformat(str(event.get("timestamp"))[:10]))
-            except ValueError:
-                continue
-    return max(days).isoformat() if days else None
+class Answer(NamedTuple):
+    """Who answered, and when they want to be asked again."""
+
+    host: str
+    status: int
+    retry_after: str | None
+
+
+class Opener(urllib.request.OpenerDirector):
+    """An opener that remembers who answered; ``late`` is whether it stopped reading at its deadline."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[Answer] = []
+        self.late = False
 
 
 class _HttpsOnly(urllib.request.HTTPRedirectHandler):
@@ -164,11 +214,14 @@ class _Bounded(urllib.request.BaseHandler):
 
     handler_order = 900  # before errors are made of statuses
 
-    def __init__(self, until: float) -> None:
+    def __init__(self, until: float, opener: Opener) -> None:
         self._until = until
+        self._opener = opener
 
     def https_response(self, _: urllib.request.Request, response: Any) -> Any:
         """The answer, read whole."""
+        host = urlsplit(response.url).hostname or ""
+        self._opener.answers.append(Answer(host, response.status, response.headers.get("Retry-After")))
         octets = bytearray()
         with response:
             while piece := response.read1(1 << 16):
@@ -176,6 +229,7 @@ class _Bounded(urllib.request.BaseHandler):
                 if len(octets) > MAX_ANSWER_OCTETS:
                     raise URLError(f"more than {MAX_ANSWER_OCTETS} octets")
                 if time.monotonic() > self._until:
+                    self._opener.late = True
                     raise URLError("the answer came too slowly")
         whole = addinfourl(io.BytesIO(octets), response.headers, response.url, response.status)
         whole.msg = response.msg  # type: ignore[attr-defined]  # as http.client's responses have it
@@ -184,9 +238,9 @@ class _Bounded(urllib.request.BaseHandler):
     http_response = https_response
 
 
-def bounded_opener(until: float) -> urllib.request.OpenerDirector:
+def bounded_opener(until: float) -> Opener:
     """An opener for HTTP and HTTPS, with the environment's proxies, that stops reading at ``until``."""
-    opener = urllib.request.OpenerDirector()
+    opener = Opener()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.HTTPHandler(),
@@ -195,7 +249,7 @@ def bounded_opener(until: float) -> urllib.request.OpenerDirector:
         urllib.request.HTTPErrorProcessor(),
         urllib.request.UnknownHandler(),
         _HttpsOnly(),
-        _Bounded(until),
+        _Bounded(until, opener),
     ):
         opener.add_handler(handler)
     return opener

@@ -57,8 +57,10 @@ def country(value: object) -> str | None:
 
 
 def text(value: object) -> str | None:
-    """``value`` as a name, cut to ``MAX_TEXT`` characters, or ``None``."""
-    return value[:MAX_TEXT] if isinstance(value, str) and value else None
+    """``value`` as a name, cut to ``MAX_TEXT`` characters, or ``None``; what is no Unicode is replaced."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value[:MAX_TEXT].encode("utf-8", "replace").decode()
 
 
 def number(value: object, low: float, high: float) -> float | None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from geodata.claim import Claim
     from geodata.snapshot import Snapshot
 
-_RDAP_SECONDS: Final = 20.0
 _WIDTH_OF_A_PIPE: Final = 200  # a pipe has no width
 _WIDTH_OF_A_SENTENCE: Final = 110
 _DIRECTORY: Final = click.option(
@@ -71,8 +70,29 @@ def status(directory: Path | None, format_: str) -> None:
 @_DIRECTORY
 @_FORMAT
 @click.option("--rdap", is_flag=True, help="Also ask the address's registry, over the Internet.")
-def lookup(addresses: Sequence[str], directory: Path | None, format_: str, *, rdap: bool) -> None:
-    """What every source says of each ADDRESS, and what that comes to; nothing is sent but with --rdap.
+@click.option("--cymru", is_flag=True, help="Also ask Team Cymru who announces it, over DNS.")
+@click.option(
+    "--geofeed", is_flag=True, help="Also get the geofeed that its registration names (asks the registry)."
+)
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="SARHAD_CACHE",
+    help="Directory for what registries and geofeeds answered.  [default: ~/.cache/sarhad]",
+)
+def lookup(
+    addresses: Sequence[str],
+    directory: Path | None,
+    format_: str,
+    cache: Path | None,
+    *,
+    rdap: bool,
+    cymru: bool,
+    geofeed: bool,
+) -> None:
+    """What every source says of each ADDRESS, and what that comes to.
+
+    Nothing is sent anywhere but with the options that say so.
 
     Claims, not facts: sources contradict each other, and can be wrong together.
     """
@@ -85,8 +105,16 @@ def lookup(addresses: Sequence[str], directory: Path | None, format_: str, *, rd
             found = [(one, snapshot.special(one), snapshot.claims(one)) for one in addresses]
         except GeodataError as error:
             raise click.ClickException(safe(error)) from error
-    if rdap:
-        said = _registries([address for address, special, _ in found if special is None])
+    if rdap or cymru or geofeed:
+        from scanner.cli import online  # noqa: PLC0415  only where others are asked
+
+        said = online.ask(
+            [address for address, special, _ in found if special is None],
+            online.Wanted(rdap=rdap, cymru=cymru, geofeed=geofeed),
+            cache,
+            snapshot.manifest.lab,
+            lambda message: click.echo(safe(message), err=True),
+        )
         found = [(address, special, (*claims, *said.get(address, ()))) for address, special, claims in found]
     today = dt.datetime.now(dt.UTC).date()
     answers: list[dict[str, Any]] = [
@@ -108,26 +136,6 @@ def lookup(addresses: Sequence[str], directory: Path | None, format_: str, *, rd
         for sentence in answer["explanation"]:
             click.echo(_wrapped(safe(sentence)))
         click.echo()
-
-
-def _registries(addresses: Sequence[str]) -> dict[str, tuple[Claim, ...]]:
-    """The claim of each address's registry, one address after the other; a failure is said and gives none."""
-    import asyncio  # noqa: PLC0415  only for --rdap
-
-    from geodata.snapshot import GeodataError  # noqa: PLC0415
-    from geodata.sources.rdap import Rdap  # noqa: PLC0415
-
-    async def ask() -> dict[str, tuple[Claim, ...]]:
-        answers: dict[str, tuple[Claim, ...]] = {}
-        with Rdap() as client:
-            for address in addresses:
-                try:
-                    answers[address] = (await client.lookup(address, deadline_s=_RDAP_SECONDS),)
-                except GeodataError as error:
-                    click.echo(safe(error), err=True)
-        return answers
-
-    return asyncio.run(ask())
 
 
 def _open(directory: Path | None) -> Snapshot:

@@ -8,6 +8,7 @@ import json
 import threading
 import urllib.request
 from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
 
 import pytest
 from hypothesis import given
@@ -17,10 +18,13 @@ from ipwhois.rdap import RDAP
 
 from geodata.snapshot import GeodataError
 from geodata.sources import rdap
-from geodata.sources.rdap import Rdap, bounded_opener, claim_of
+from geodata.sources.budget import Budget
+from geodata.sources.rdap import Opener, Rdap, bounded_opener
+from geodata.sources.registration import Registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 ADDRESS = "39.32.0.1"
 # In the shape of RFC 9083, as APNIC answers.
@@ -44,11 +48,15 @@ ANSWER: dict[str, Any] = {
 
 def _claim(answer: dict[str, Any], address: str = ADDRESS) -> Any:
     """Through ipwhois's own parser, as an answer from the network goes."""
-    result = RDAP(Net(address)).lookup(response=answer, bootstrap=True, root_ent_check=False)
-    return claim_of(result, address)
+    return _registration(answer, address).claim()
 
 
-class TestClaimOf:
+def _registration(answer: dict[str, Any], address: str = ADDRESS) -> Registration:
+    result = RDAP(Net(address)).lookup(response=answer, bootstrap=True, root_ent_check=False, inc_raw=True)
+    return Registration.of(result, address)
+
+
+class TestRegistration:
     """A registry's answer becomes one claim, marked as what the holder says."""
 
     def test_an_answer(self) -> None:
@@ -68,6 +76,11 @@ class TestClaimOf:
     def test_a_country_that_is_none_is_unknown(self) -> None:
         for value in (None, "", "Pakistan", "EU", "P\x1b"):
             assert _claim({**ANSWER, "country": value}).country is None
+
+    def test_events_that_are_none_have_no_day(self) -> None:
+        network = {"start_address": "39.32.0.0", "end_address": "39.63.255.255"}
+        for events in (None, 5, [5], [{"action": ["registration"]}], [{"action": "registration"}]):
+            assert Registration.of({"network": {**network, "events": events}}, ADDRESS).date is None
 
     def test_hostile_text_stays_one_short_value(self) -> None:
         claim = _claim({**ANSWER, "name": "\x1b[2J<script>" + "x" * 10_000})
@@ -119,25 +132,27 @@ class TestClaimOf:
     )
     def test_any_result_gives_a_claim_or_an_error_with_a_code(self, result: dict[str, Any]) -> None:
         with contextlib.suppress(GeodataError):
-            assert claim_of(result, ADDRESS).prefix
+            assert Registration.of(result, ADDRESS).claim().prefix
 
 
-Reply = tuple[int, bytes, float]  # status, body, seconds before it
+Reply = tuple[int, bytes, float] | tuple[int, bytes, float, dict[str, str]]  # status, body, delay, headers
 
 
 @contextlib.contextmanager
-def _registry(reply: Callable[[str], Reply]) -> Iterator[Callable[[float], urllib.request.OpenerDirector]]:
+def _registry(reply: Callable[[str], Reply]) -> Iterator[Callable[[float], Opener]]:
     """A real HTTP server on loopback, and an opener that takes every question to it."""
     stop = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body, delay = reply(self.path)
+            status, body, delay, *headers = reply(self.path)
             stop.wait(delay)
             with contextlib.suppress(OSError):
                 self.send_response(status)
                 if status == 302:
                     self.send_header("Location", body.decode().replace("PORT", str(server.server_port)))
+                for name, value in headers[0].items() if headers else ():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -155,7 +170,7 @@ def _registry(reply: Callable[[str], Reply]) -> Iterator[Callable[[float], urlli
             req.host = f"127.0.0.1:{server.server_port}"
             return self.do_open(http.client.HTTPConnection, req)
 
-    def make(until: float) -> urllib.request.OpenerDirector:
+    def make(until: float) -> Opener:
         opener = bounded_opener(until)
         opener.add_handler(ToLoopback())
         return opener
@@ -259,7 +274,7 @@ class TestLookup:
     async def test_a_thread_that_hangs_is_not_waited_for(self) -> None:
         release = threading.Event()
 
-        def hang(_: float) -> urllib.request.OpenerDirector:
+        def hang(_: float) -> Opener:
             release.wait(60)
             raise OSError
 
@@ -294,3 +309,159 @@ class TestLookup:
         with pytest.raises(GeodataError) as caught:
             await _ask(reply, address)
         assert caught.value.code == code
+
+    async def test_whom_nobody_gave_an_address_is_asked_of_the_redirector(self) -> None:
+        answer = {**ANSWER, "startAddress": "2fff::", "endAddress": "2fff:ffff::", "ipVersion": "v6"}
+        with _registry(lambda _: (200, json.dumps(answer).encode(), 0)) as opener, Rdap(opener) as client:
+            assert (await client.lookup("2fff::1", deadline_s=5)).prefix == "2fff::/17"
+
+
+class Registries:
+    """Counts questions; answers each with the same, and refers LACNIC's addresses to LACNIC."""
+
+    def __init__(self, status: int = 200, headers: dict[str, str] | None = None, **changed: object) -> None:
+        self.asked: list[str] = []
+        self.status = status
+        self.headers = headers or {}
+        self.answer = {**ANSWER, **changed}
+
+    def __call__(self, path: str) -> Reply:
+        self.asked.append(path)
+        if path.startswith("/bootstrap/ip/200."):
+            return 302, b"https://rdap.lacnic.net/x", 0
+        return self.status, json.dumps(self.answer).encode(), 0, self.headers
+
+
+class TestKept:
+    """What was answered is not asked again, by any process that shares the cache."""
+
+    async def _look_up(self, registries: Registries, cache: Path, *addresses: str) -> list[Any]:
+        with _registry(registries) as opener, Rdap(opener, cache=cache) as client:
+            results = [client.lookup(address, deadline_s=5) for address in addresses]
+            return [(await asyncio.gather(one, return_exceptions=True))[0] for one in results]
+
+    async def test_another_address_of_the_block_is_not_asked_for(self, tmp_path: Path) -> None:
+        registries = Registries()
+        first, second = await self._look_up(registries, tmp_path, ADDRESS, "39.40.0.1")
+        assert first == second
+        (third,) = await self._look_up(registries, tmp_path, "39.63.255.255")
+        assert third == first
+        assert len(registries.asked) == 1
+
+    async def test_a_damaged_answer_is_asked_for_again(self, tmp_path: Path) -> None:
+        registries = Registries()
+        await self._look_up(registries, tmp_path, ADDRESS)
+        (kept,) = (tmp_path / "rdap").iterdir()
+        kept.write_bytes(kept.read_bytes()[:50])
+        (claim,) = await self._look_up(registries, tmp_path, ADDRESS)
+        assert claim.country == "PK"
+        assert len(registries.asked) == 2
+        assert len(kept.read_bytes()) > 50
+
+    async def test_an_answer_of_another_block_is_not_kept_for_that(self, tmp_path: Path) -> None:
+        registries = Registries(startAddress="8.0.0.0", endAddress="8.255.255.255")
+        first, again = await self._look_up(registries, tmp_path, ADDRESS, ADDRESS)
+        assert (first.code, again.code) == ("malformed", "malformed")
+        assert len(registries.asked) == 1  # that it is malformed is known for a while
+        assert {each.name for each in (tmp_path / "rdap").iterdir()} == {"4-27200001-32"}
+
+    async def test_an_answer_of_the_whole_world_is_asked_for_every_time(self, tmp_path: Path) -> None:
+        registries = Registries(startAddress="0.0.0.0", endAddress="255.255.255.255")
+        first, second = await self._look_up(registries, tmp_path, ADDRESS, "8.8.8.8")
+        assert first.prefix == second.prefix == "0.0.0.0/0"
+        assert len(registries.asked) == 2
+
+    async def test_that_there_is_no_answer_is_known_for_a_while(self, tmp_path: Path) -> None:
+        registries = Registries(404)
+        first, second = await self._look_up(registries, tmp_path, ADDRESS, ADDRESS)
+        assert (first.code, str(first)) == (second.code, str(second))
+        assert len(registries.asked) == 1
+
+    @pytest.mark.parametrize("status", [500, 503])
+    async def test_a_registry_that_is_ill_is_asked_again(self, tmp_path: Path, status: int) -> None:
+        registries = Registries(status)
+        await self._look_up(registries, tmp_path, ADDRESS, ADDRESS)
+        assert len(registries.asked) == 2
+
+    async def test_without_a_network_nothing_is_kept(self, tmp_path: Path) -> None:
+        class Nowhere(urllib.request.HTTPSHandler):
+            handler_order = 100
+
+            def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+                raise URLError("no route to it")
+
+        def refuse(until: float) -> Opener:
+            opener = bounded_opener(until)
+            opener.add_handler(Nowhere())
+            return opener
+
+        with Rdap(refuse, cache=tmp_path) as client, pytest.raises(GeodataError):
+            await client.lookup(ADDRESS, deadline_s=5)
+        assert not (tmp_path / "rdap").exists()
+
+    async def test_a_cache_that_cannot_be_written_is_told_and_no_failure(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        with _registry(Registries()) as opener, Rdap(opener, cache=tmp_path / "file") as client:
+            assert (await client.lookup(ADDRESS, deadline_s=5)).country == "PK"
+            assert client.trouble is not None
+            assert client.trouble.code == "disk"
+
+
+class TestBudgets:
+    """A registry is not asked more often than it wants, and whoever says 429 is left alone."""
+
+    async def _codes(self, registries: Registries, *addresses: str) -> list[str]:
+        codes = []
+        with _registry(registries) as opener, Rdap(opener) as client:
+            for address in addresses:
+                try:
+                    await client.lookup(address, deadline_s=5)
+                except GeodataError as error:
+                    codes.append(f"{error.code} {error}")
+        return codes
+
+    async def test_the_fifth_question_at_once_is_not_put_to_lacnic(self) -> None:
+        registries = Registries(startAddress="200.0.0.0", endAddress="200.255.255.255")
+        codes = await self._codes(registries, *(f"200.0.0.{last}" for last in range(1, 7)))
+        assert len(registries.asked) == 8  # to the redirector and to LACNIC each
+        assert len(codes) == 2
+        assert "rate-limited lacnic: may be asked again in 1" in codes[0]
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            ({}, 300),
+            ({"Retry-After": "900"}, 900),
+            ({"Retry-After": "x"}, 300),
+            ({"Retry-After": "9" * 9}, 3600),
+        ],
+    )
+    async def test_after_a_429_that_registry_is_left_alone(
+        self, headers: dict[str, str], seconds: int
+    ) -> None:
+        registries = Registries(429, headers)
+        first, second, third = await self._codes(registries, "200.0.0.1", "200.0.0.2", ADDRESS)
+        assert "rate-limited by the registry" in first
+        assert f"lacnic: may be asked again in {seconds} s" in second
+        assert "arin" not in third
+        assert registries.asked == ["/bootstrap/ip/200.0.0.1", "/x", f"/bootstrap/ip/{ADDRESS}"]
+
+    async def test_a_429_of_the_redirector_stops_all(self) -> None:
+        registries = Registries(429)
+        _, second = await self._codes(registries, ADDRESS, "193.0.6.139")
+        assert "arin: may be asked again in 300 s" in second
+        assert len(registries.asked) == 1
+
+    async def test_who_is_referred_to_is_charged(self) -> None:
+        budget = Budget()
+        with (
+            _registry(
+                lambda path: (302, b"https://rdap.lacnic.net/x", 0) if path != "/x" else (404, b"", 0)
+            ) as (opener),
+            Rdap(opener, budget=budget) as client,
+        ):
+            for last in range(1, 5):
+                with pytest.raises(GeodataError):
+                    await client.lookup(f"39.32.0.{last}", deadline_s=5)
+        with pytest.raises(GeodataError, match="lacnic: may be asked again"):
+            budget.take("lacnic", 0)

@@ -11,14 +11,13 @@ so does a header that names its network and no place.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from geodata.airport import METRO_RADIUS_KM, shipped_airports
+from geodata.airport import METRO_RADIUS_KM
 from geodata.claim import Claim
-from geodata.gazetteer import cities_named, plain
+from geodata.place import Place, at_airport, in_country
 from geodata.sources.form import FORMS, OWN
-from geodata.special import decode
+from geodata.sources.source import alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,27 +27,16 @@ if TYPE_CHECKING:
 
 FAMILY: Final = "http-pop"
 MAX_VALUE: Final = 512  # characters of a header that are read
-_ISO: Final = {"UK": "GB"}  # what top-level domains are called, and ISO 3166-1 calls otherwise
-
-
-class _Place(NamedTuple):
-    country: str | None = None
-    city: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-
-
-_NOWHERE: Final = _Place()
 
 
 def pop_claims(address: str, headers: Mapping[str, str]) -> tuple[Claim, ...]:
     """What the headers of a response from ``address`` say of who answered; names are in lower case.
 
     The claims are of that address alone and of that moment: the next response may come from elsewhere. A
-    network that no header places has one claim. Raises ``ValueError`` for what is no address.
+    network that no header places has one claim. Raises
+    :class:`~geodata.errors.GeodataError` for what is no address.
     """
-    decoded = decode(address)
-    prefix = f"{decoded}/{decoded.max_prefixlen}"
+    prefix = alone(address)
     claims: dict[Claim, None] = {}
     known: set[str] = set()
     for form in FORMS:
@@ -79,7 +67,7 @@ def pop_claims(address: str, headers: Mapping[str, str]) -> tuple[Claim, ...]:
     return tuple(claims)
 
 
-def _hops(form: Form, value: str) -> Iterator[tuple[Meaning, str | None, _Place]]:
+def _hops(form: Form, value: str) -> Iterator[tuple[Meaning, str | None, Place]]:
     """What each hop that a header names is, its place as written, and where that is."""
     matches = list(form.pattern.finditer(value))
     edges = {"all": matches, "first": matches[:1], "last": matches[-1:], "none": []}[form.edge]
@@ -89,24 +77,10 @@ def _hops(form: Form, value: str) -> Iterator[tuple[Meaning, str | None, _Place]
         yield "edge_pop" if edge else "server", groups.get("region"), _place(form.network, groups)
 
 
-def _place(network: str, groups: Mapping[str, str | None]) -> _Place:
+def _place(network: str, groups: Mapping[str, str | None]) -> Place:
     if (iata := groups.get("iata")) is not None:
-        airport = shipped_airports().get(iata.upper())
-        return _NOWHERE if airport is None else _Place(airport.country, *airport[:1], *airport[2:4])
+        return at_airport(iata)
     if (own := groups.get("own")) is not None:
-        city, code = OWN[network].get(own, (None, None))
-    else:
-        city, code = groups.get("city"), groups.get("country")
-    if code is None or (code := _ISO.get(code.upper(), code.upper())) not in _countries():
-        return _NOWHERE
-    if city is None:
-        return _Place(code)
-    near = cities_named(plain(city), code)
-    if len(near) != 1:  # the city is too small to be known, or one of several: it is where the header says
-        return _Place(code, city.title())
-    return _Place(code, near[0].name, near[0].latitude, near[0].longitude)
-
-
-@cache
-def _countries() -> frozenset[str]:
-    return frozenset(airport.country for airport in shipped_airports().values())
+        city, country = OWN[network].get(own, (None, None))
+        return in_country(country, city)
+    return in_country(groups.get("country"), groups.get("city"))

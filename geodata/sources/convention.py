@@ -52,7 +52,9 @@ _ARELION: Final = {
     "tky": ("Tokyo", "JP"),
 }
 _ARELION_NAME: Final = re.compile(r"\A(?:ae[0-9]{1,3}\.)?(?P<own>[a-z]{3})-bb?[0-9]{1,3}(?:-link)?\Z")
-_HE: Final = {"ash": ("Ashburn", "US")}
+# What operators who otherwise use airports' codes mean by these, and airlines do not (Nashua, Maitland in
+# Australia, Torrington in Wyoming).
+_MEANT: Final = {"ash": ("Ashburn", "US"), "mtl": ("Montréal", "CA"), "tor": ("Toronto", "CA")}
 CONVENTIONS: Final = (
     # PTCL: static.khi77, lhr63d1, rwp44. lhr is Lahore, not London's Heathrow.
     Convention(
@@ -60,11 +62,12 @@ CONVENTIONS: Final = (
         re.compile(r"(?:\A|[.-])(?P<own>khi|lhr|rwp)[0-9]{2,4}(?:[a-z][0-9]{1,2})?(?=[.-]|\Z)"),
         {"khi": ("Karachi", "PK"), "lhr": ("Lahore", "PK"), "rwp": ("Rawalpindi", "PK")},
     ),
-    Convention("atlas.cogentco.com", _end(r"(?P<iata>[a-z]{3})[0-9]{2}")),
-    Convention("he.net", _end(r"(?P<iata>[a-z]{3})[0-9]{1,2}"), _HE),
+    Convention("atlas.cogentco.com", _end(r"(?P<iata>[a-z]{3})[0-9]{2}"), _MEANT),
+    Convention("he.net", _end(r"(?P<iata>[a-z]{3})[0-9]{1,2}"), _MEANT),
+    Convention("ip4.gtt.net", _end(r"(?:cr[0-9]-)?(?P<iata>[a-z]{3})[0-9]{1,2}"), _MEANT),
     Convention("ip.twelve99.net", _ARELION_NAME, _ARELION),
     Convention("telia.net", _ARELION_NAME, _ARELION),
-    Convention("zayo.com", _end(r"(?P<iata>[a-z]{3})[0-9]{1,3}\.(?P<country>[a-z]{2})\.(?:eth|zip)")),
+    Convention("zayo.com", _end(r"(?P<iata>[a-z]{3})[0-9]{1,3}\.(?P<country>[a-z]{2})\.(?:eth|zip)"), _MEANT),
     # The place before it is a CLLI code, whose list is not free.
     Convention("gin.ntt.net", _end(r"(?P<country>[a-z]{2})\.(?:bb|ce)")),
     Convention("level3.net", _end(r"(?P<city>[a-z]{4,20})[0-9]{1,2}")),
@@ -90,9 +93,10 @@ CONVENTIONS: Final = (
     ),
 )
 
-# Airports that stand for a place in anybody's names. Left out on purpose: words (den, mad, per, net), roles
-# and protocols (cor, ccr, acc, gig), and what Pakistanis call otherwise: for them lhr is Lahore, hyd is
-# Hyderabad in Sindh and fsd is Faisalabad; for airlines London, Hyderabad in India and Sioux Falls.
+# Airports that stand for a place in anybody's names, with a number behind them (icn alone is a network of
+# Akamai's, ams a system that manages assets). Left out on purpose: words (den, mad, per, net), roles and
+# protocols (cor, ccr, acc, gig), and what Pakistanis call otherwise: for them lhr is Lahore, hyd is Hyderabad
+# in Sindh and fsd is Faisalabad; for airlines London, Hyderabad in India and Sioux Falls.
 HUBS: Final = frozenset(
     """
     khi lhe isb pew lyp mux uet skt gwd
@@ -104,8 +108,6 @@ HUBS: Final = frozenset(
     yyz yul yvr yyc gru scl eze bog qro jnb cpt nbo cmn
     """.split()  # noqa: SIM905  words are easier to read and to add to
 )
-# Of these, what is a word too and needs a number behind it.
-WORDS_OF_HUBS: Final = frozenset("ams bah bog bud dub hel jed lon mel mrs pew sin".split())  # noqa: SIM905
 # Words that happen to be a country and an airport of it.
 LOCODE_WORDS: Final = frozenset("cakes manna nampa rerun ruled rupee sarah".split())  # noqa: SIM905
 # Names of cities that are words, brands, persons or larger places before they are that.

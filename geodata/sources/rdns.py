@@ -26,7 +26,6 @@ from geodata.sources.convention import (
     LOCODE_WORDS,
     SECOND_LEVEL,
     SHORT_CITIES,
-    WORDS_OF_HUBS,
 )
 from geodata.sources.source import alone
 
@@ -157,22 +156,22 @@ def _by_tokens(tokens: Sequence[_Token], last: str) -> Iterator[Hint]:
             for each in (before, after)
             if each is not None and each.text in COUNTRY_LABELS
         }
-        place = _code(token, near) if len(token.letters) == 3 else _locode(token)
+        text, place = token.text, _code(token, near) if len(token.letters) == 3 else _locode(token)
         if place.country is None:
-            place = _written(token, after)
+            text, place = _written(token, after)
         if place.country is not None:
             # Servers are called ams1 and paris: a label of its own is a place only further on in a name.
-            yield Hint(token.text, place, sure=place.country in near or not (token.first and token.alone))
+            yield Hint(text, place, sure=place.country in near or not (token.first and token.alone))
     if last in COUNTRY_LABELS:
         yield Hint(last, in_country(last))
 
 
 def _code(token: _Token, near: set[str | None]) -> Place:
-    """An airport's code: beside its country, or one that is known to be used, where a place is written."""
+    """An airport's code: beside its country, or with a number one of those that are known to be used."""
     airport = shipped_airports().get(token.letters.upper())
     if airport is None:
         return NOWHERE
-    named = token.letters in HUBS and (token.number or (token.alone and token.letters not in WORDS_OF_HUBS))
+    named = token.letters in HUBS and token.number
     return at_airport(token.letters) if named or airport.country in near else NOWHERE
 
 
@@ -184,17 +183,17 @@ def _locode(token: _Token) -> Place:
     return place if place.country is not None and place.country == country else NOWHERE
 
 
-def _written(token: _Token, after: _Token | None) -> Place:
+def _written(token: _Token, after: _Token | None) -> tuple[str, Place]:
     """A city's name, in one or two parts of a label."""
-    names = [token.letters]
+    names = [(token.text, token.letters)]
     if after is not None and not (token.number or token.alone or after.alone):
-        names.append(token.letters + after.letters)
-    for name in names:
+        names.append((f"{token.text}-{after.text}", token.letters + after.letters))
+    for text, name in names:
         if (len(name) >= 5 or name in SHORT_CITIES) and name not in CITY_WORDS:
             place = _city(name)
             if place.country is not None:
-                return place
-    return NOWHERE
+                return text, place
+    return token.text, NOWHERE
 
 
 def _city(name: str) -> Place:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geodata.airport import shipped_airports
+from geodata.airport import METRO_RADIUS_KM, shipped_airports
 from geodata.sources.form import FORMS, OWN, Form
 from geodata.sources.pop import MAX_VALUE, pop_claims
 
@@ -178,7 +178,7 @@ class TestPlaces:
         assert (claim.source, claim.region, claim.family) == ("http:cf-ray", "KHI", "http-pop")
         assert (claim.asserted_by, claim.prefix) == ("operator", "198.51.100.7/32")
         assert (claim.city, claim.latitude, claim.longitude) == ("Karachi", 24.9065, 67.1608)
-        assert claim.radius_km == 60.0
+        assert claim.radius_km == METRO_RADIUS_KM
 
     def test_an_address_is_decoded(self) -> None:
         headers = {"x-railway-edge": "hnd1"}

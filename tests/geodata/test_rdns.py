@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geodata.airport import shipped_airports
+from geodata.airport import METRO_RADIUS_KM, shipped_airports
 from geodata.errors import GeodataError
 from geodata.place import in_country
 from geodata.sources.convention import CITY_WORDS, CONVENTIONS, HUBS, LOCODE_WORDS
@@ -114,8 +114,8 @@ LEARNT = """
     lb-140-82-121-4-fra.github.com DE
     de-cix-ae10.mcs1.fra6.de.zip.zayo.com DE
 """
-# The same, collected when the rules stood: 14 of 37 were read, none wrongly. GTT's convention, and that a code
-# needs a number (see HUBS), came after.
+# The same, collected when the rules stood: 14 of 37 were read, none wrongly. The convention of GTT, and that
+# a code needs a number (see HUBS), came after.
 HELD_OUT = """
     r1-fra3-de.as5405.net DE
     waw02s06-in-f67.1e100.net PL
@@ -286,7 +286,7 @@ class TestHints:
         assert (claim.prefix, claim.network) == ("202.125.128.171/32", "pie.net.pk")
         assert claim.latitude == pytest.approx(24.86, abs=0.1)
         assert claim.longitude == pytest.approx(67.01, abs=0.1)
-        assert claim.radius_km == 60.0
+        assert claim.radius_km == METRO_RADIUS_KM
 
     def test_a_country_alone_has_no_coordinates(self) -> None:
         (claim,) = name_claims(ADDRESS, ["ae1.cr1.pk.example.net"])

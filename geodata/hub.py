@@ -1,8 +1,8 @@
 """Cities of Pakistan and around it that are known to hold data centres or exchanges.
 
-Territory's cities (`geodata.city`) are all of 100,000 people, as any may hold a machine; of these it is known,
-by public lists of cloud providers' regions, of Cloudflare's, Fastly's and Amazon CloudFront's points of
-presence, of Internet exchanges and of data centres for hire. What is not here is not known, which proves
+Territory's cities (`geodata.city`) are all of 100,000 people, as any may hold a machine; of these it is
+known, by public lists of cloud providers' regions, of Cloudflare's, Fastly's and Amazon CloudFront's points
+of presence, of Internet exchanges and of data centres for hire. What is not here is not known, which proves
 nothing: of Rawalpindi, Faisalabad, Peshawar, Multan and Quetta no list that was read had any. PeeringDB's
 facilities (`geodata.sources.peeringdb`) are exact and newer, where somebody has fetched them.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Kind = Literal["cloud", "colocation", "exchange", "pop"]
 
 # PKIX (pkix.pk) is in Islamabad (2016), Karachi (2019) and Lahore; data centres for hire are 10 in Karachi, 8
-# in Lahore and 4 in Islamabad (Data Center Dynamics). No list of a public cloud's regions has one in Pakistan.
+# in Lahore and 4 in Islamabad (Data Center Dynamics). No list of a cloud's regions has one in Pakistan.
 _KNOWN: Final[tuple[tuple[str, str, tuple[Kind, ...]], ...]] = (
     ("Karachi", "PK", ("colocation", "exchange", "pop")),
     ("Lahore", "PK", ("colocation", "exchange", "pop")),

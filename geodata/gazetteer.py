@@ -26,7 +26,7 @@ _ALIASES: Final = {
 
 def plain(name: str) -> str:
     """A name in lower-case ASCII letters and digits alone; empty where nothing is left of it."""
-    kept = unicodedata.normalize("NFKD", name.lower())
+    kept = unicodedata.normalize("NFKD", name).lower()
     return "".join(letter for letter in kept if letter.isascii() and letter.isalnum())
 
 

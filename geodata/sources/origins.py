@@ -14,7 +14,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from geodata.file import beginning, inflated
-from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed
+from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 from geodata.sources.source import asn
 
 if TYPE_CHECKING:
@@ -89,6 +89,6 @@ PUBLISHED: Final = Published(
     licence="of whose table it is (CAIDA: acceptable use agreement; RouteViews: CC-BY-4.0)",
     attribution="Routing data of RouteViews (https://www.routeviews.org), RIPE RIS or CAIDA",
     refresh_days=1,
-    parse=parse,
+    parse=separately(parse),
     max_octets=MAX_OCTETS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from geodata.sources import delegated, geoip, origins, vrps
+from geodata.sources import delegated, geoip, origins, peeringdb, vrps
 
 if TYPE_CHECKING:
     from geodata.sources.parsed import Published
@@ -13,5 +13,6 @@ PUBLISHED: Final[tuple[Published, ...]] = (
     *geoip.PUBLISHED,
     delegated.PUBLISHED,
     origins.PUBLISHED,
+    peeringdb.PUBLISHED,
     vrps.PUBLISHED,
 )

@@ -17,7 +17,7 @@ import msgspec
 
 from geodata.errors import GeodataError
 from geodata.file import inflated
-from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed
+from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,7 +133,7 @@ PUBLISHED: Final = Published(
     licence="free",
     attribution="Validated ROA payloads by rpki-client (https://www.rpki-client.org)",
     refresh_days=1,
-    parse=parse,
+    parse=separately(parse),
     max_octets=MAX_OCTETS,
     format="vrps",
 )

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from geodata.claim import Claim
-    from geodata.snapshot import Snapshot
     from geodata.territory import Territory
     from probes.observation import Observation
     from probes.vantages.vantage import Vantage
     from scanner.policy import Policy
+    from scanner.recorded import Said
     from scanner.register import Endpoint, Register
     from scanner.verdict import AddressVerdict, EndpointVerdict
 
@@ -50,7 +50,7 @@ class Inputs:
     register: Register
     vantages: tuple[Vantage, ...]
     policy: Policy
-    snapshot: Snapshot
+    snapshot: Said
     territory: Territory
     today: date
     files: tuple[FileUsed, ...] = ()
@@ -248,7 +248,7 @@ class _Index:
         return [*self._by_endpoint[endpoint], *shared]
 
 
-def special_name(snapshot: Snapshot, address: str) -> str | None:
+def special_name(snapshot: Said, address: str) -> str | None:
     """The name of the special-purpose block that an address is in, or None."""
     found = snapshot.special(address)
     return None if found is None else found.name

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "scan": ("scanner.cli.scan", "Measure and judge every endpoint of a register."),
     "demo": ("scanner.cli.demo", "Run the main job on a simulated Internet."),
     "judge": ("scanner.cli.judge", "Judge recorded observations; the network is never touched."),
+    "diff": ("scanner.cli.diff", "Say what changed between two runs, and why."),
     "advise": ("scanner.cli.advise", "Say where one more vantage would prove most."),
     "probe": ("scanner.cli.probe", "Ping or trace addresses, as a scan does; no register, no verdict."),
     "doctor": ("scanner.cli.doctor", "Say what this user can measure here, and what would allow more."),

@@ -60,9 +60,9 @@ def status(directory: Path | None, format_: str) -> None:
             for one in snapshot.sources
         ]
     if format_ == "json":
-        _print_json(rows)
+        print_json(rows)
     else:
-        _print_table(rows)
+        print_table(rows)
 
 
 @geodata.command()
@@ -127,12 +127,12 @@ def lookup(
         for address, special, claims in found
     ]
     if format_ == "json":
-        _print_json(answers)
+        print_json(answers)
         return
     for answer in answers:
         click.echo(answer["address"])
         if answer["claims"] and answer["special"] is None:
-            _print_table(_said(claim) for claim in answer["claims"])
+            print_table(_said(claim) for claim in answer["claims"])
         for sentence in answer["explanation"]:
             click.echo(_wrapped(safe(sentence)))
         click.echo()
@@ -173,13 +173,14 @@ def _wrapped(sentence: str) -> str:
     )
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
+    """Write a value as JSON."""
     import msgspec  # noqa: PLC0415  --help does not need it
 
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1))
 
 
-def _print_table(rows: Iterable[dict[str, object]]) -> None:
+def print_table(rows: Iterable[dict[str, object]]) -> None:
     """Write rows of the same keys as a table; what is not known is a dash."""
     from rich import box  # noqa: PLC0415  rich is slow to import
     from rich.console import Console  # noqa: PLC0415

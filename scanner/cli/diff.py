@@ -1,0 +1,89 @@
+"""``sarhad diff``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scanner.cli import job
+from scanner.cli.geodata import print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scanner.judge import Inputs
+    from scanner.run import EndpointResult, Run
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("old", type=_FILE)
+@click.argument("new", type=_FILE)
+@click.option("--register", type=_FILE, envvar="SARHAD_REGISTER", help="File of providers.")
+@click.option("--vantages", type=_FILE, envvar="SARHAD_VANTAGES", help="File of vantages.")
+@click.option("--policy", type=_FILE, envvar="SARHAD_POLICY", help="Policy file.  [default: the shipped one]")
+@click.option(
+    "--territory",
+    type=_FILE,
+    envvar="SARHAD_TERRITORY",
+    help="GeoJSON of home's land.  [default: as administered, Natural Earth]",
+)
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def diff(
+    old: Path,
+    new: Path,
+    register: Path | None,
+    vantages: Path | None,
+    policy: Path | None,
+    territory: Path | None,
+    format_: str,
+) -> None:
+    r"""Say what changed from run OLD to run NEW (JSON): verdicts, addresses, networks, certificates.
+
+    With --register and --vantages also why a verdict changed: because the world did, because the data of
+    sources did, or because rules and files did. For that, what was measured in each run is judged with the
+    claims of the other.
+
+    \b
+    Example:
+      sarhad diff yesterday.json today.json --register register.yaml --vantages vantages.yaml
+    """
+    if (register is None) != (vantages is None):
+        raise click.UsageError("to say why a verdict changed, both --register and --vantages are needed")
+    from scanner.drift import drift, judged_by_turns  # noqa: PLC0415  --help does not need it
+
+    runs = job.read_run(old), job.read_run(new)
+    judged = None
+    if register is not None and vantages is not None:
+        inputs = job.load(job.Files(register, vantages, policy, None, territory))
+        judged = judged_by_turns(lambda measured, said: _judge(inputs, measured, said, runs), *runs)
+    changes = drift(*runs, judged)
+    if format_ == "json":
+        print_json(changes)
+    elif changes:
+        print_table(
+            {
+                "endpoint": one.endpoint,
+                "what": one.kind,
+                "address": one.address,
+                "before": one.before,
+                "after": one.after,
+                "cause": one.cause,
+            }
+            for one in changes
+        )
+    else:
+        click.echo("Nothing changed.", err=True)
+
+
+def _judge(inputs: Inputs, measured: Run, said: Run, runs: tuple[Run, Run]) -> Iterable[EndpointResult]:
+    from scanner.judge import judge  # noqa: PLC0415
+    from scanner.recorded import Recorded  # noqa: PLC0415
+
+    # Of an address that only one run knows there is only that run's word.
+    claims = Recorded(said, *runs)
+    return judge(replace(inputs, snapshot=claims), measured.observations).endpoints

@@ -1,0 +1,198 @@
+"""``sarhad diff``, on runs that ``sarhad judge`` made of recorded observations."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from geodata.snapshot_writer import write_snapshot
+from tests.scanner.test_cli import ROOT, sarhad
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REGISTER = """\
+version: 1
+country: PK
+providers:
+  - id: indus
+    name: Indus
+    accreditation: {status: accredited, certificate: CO-1, issued: 2026-06-01, expires: 2029-05-31}
+    services:
+      - {id: web, deployment: government, data_class: restricted, endpoints: [PORTAL, {address: 198.18.0.9}]}
+"""
+VANTAGES = """\
+vantages:
+  - {id: khi, city: Karachi, latitude: 24.8607, longitude: 67.0011, kind: recorded}
+  - {id: sin, city: Singapore, latitude: 1.3521, longitude: 103.8198, kind: recorded}
+"""
+PORTAL = "indus/web/portal.indus.example"
+
+
+class Office:
+    """A directory with the files that runs are made of."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        (path / "vantages.yaml").write_text(VANTAGES)
+        self.register("portal.indus.example")
+
+    def register(self, host: str) -> None:
+        (self.path / "register.yaml").write_text(REGISTER.replace("PORTAL", host))
+
+    def run(
+        self,
+        rtts_ms: dict[str, dict[str, float]],
+        country: str = "PK",
+        asn: int = 64500,
+        key: str = "aa",
+        policy: str | None = None,
+    ) -> Path:
+        """A run in which the portal's addresses answer the vantages in such times."""
+        self.count += 1
+        home = self.path / f"geodata-{self.count}"
+        record = {"prefix": "198.18.0.0/16", "country": country}
+        origin = {"prefix": "198.18.0.0/16", "asn": asn}
+        write_snapshot(
+            home,
+            {
+                "name": "test",
+                "date": "2026-11-01",
+                "lab": ["198.18.0.0/15"],
+                "sources": [
+                    {"source": "a", "family": "a", "meaning": "server", "records": [record]},
+                    {"source": "b", "family": "b", "meaning": "server", "records": [record]},
+                    {"source": "bgp", "family": "bgp", "meaning": "origin", "records": [origin]},
+                ],
+            },
+        )
+        name = {"question": "portal.indus.example", "rcode": "NOERROR", "addresses": sorted(rtts_ms)}
+        records = [self._record(0, "dns", "khi", None, name)]
+        for address, times in rtts_ms.items():
+            for vantage, rtt_ms in times.items():
+                ping = {"method": "icmp", "sent": 1, "rtts_ms": [rtt_ms]}
+                records.append(self._record(len(records), "ping", vantage, address, ping))
+            tls = {"port": 443, "key_sha256": key, "certificate_sha256": key}
+            records.append(self._record(len(records), "tls", "khi", address, tls))
+        observations = self.path / "observations.jsonl"
+        observations.write_text("".join(json.dumps(each) + "\n" for each in records))
+        found = self.path / f"run-{self.count}.json"
+        options = [] if policy is None else ["--policy", policy]
+        made = sarhad(
+            "judge", observations, *self.files, "--geodata", home, *options, "--output", f"json={found}"
+        )
+        assert made.returncode in {0, 1, 3}, made.stderr
+        return found
+
+    @staticmethod
+    def _record(number: int, kind: str, vantage: str, address: str | None, result: Any) -> dict[str, Any]:
+        return {
+            "schema": "sarhad.observation/1",
+            "id": f"{number:04}",
+            "kind": kind,
+            "vantage": vantage,
+            "endpoint": PORTAL,
+            "address": address,
+            "time": "2026-11-20T00:00:00Z",
+            "result": result,
+            "error": None,
+        }
+
+    @property
+    def files(self) -> list[str]:
+        return ["--register", f"{self.path}/register.yaml", "--vantages", f"{self.path}/vantages.yaml"]
+
+    def changes(self, old: Path, new: Path) -> list[dict[str, Any]]:
+        found = sarhad("diff", old, new, *self.files, "--format=json")
+        assert found.returncode == 0, found.stderr
+        changes: list[dict[str, Any]] = json.loads(found.stdout)
+        return changes
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+HOME = {"198.18.0.1": {"khi": 0.5, "sin": 90.0}}
+AWAY = {"198.18.0.1": {"khi": 90.0, "sin": 0.5}}
+FAR = {"198.18.0.1": {"khi": 12.0, "sin": 90.0}}
+
+
+class TestCause:
+    """A verdict that changed did so because the world did, the data, or the judgement; that is told."""
+
+    def test_the_world(self, office: Office) -> None:
+        changes = office.changes(office.run(HOME), office.run(AWAY))
+        moved = next(one for one in changes if one["kind"] == "moved")
+        assert (moved["endpoint"], moved["address"]) == (PORTAL, None)
+        assert (moved["before"], moved["after"]) == ("inside (proved)", "outside (proved)")
+        assert moved["cause"] == "world"
+        assert {"kind": "status", "before": "compliant", "after": "violation"}.items() <= {
+            **next(one for one in changes if one["kind"] == "status")
+        }.items()
+
+    def test_the_data(self, office: Office) -> None:
+        changes = office.changes(office.run(FAR), office.run(FAR, country="OM"))
+        (moved,) = [one for one in changes if one["kind"] == "moved"]
+        assert (moved["before"], moved["after"]) == ("inside (corroborated)", "outside (corroborated)")
+        assert moved["cause"] == "data"
+
+    def test_both(self, office: Office) -> None:
+        """Neither alone would have given what there is now."""
+        changes = office.changes(office.run(HOME), office.run(FAR, country="OM"))
+        (moved,) = [one for one in changes if one["kind"] == "moved"]
+        assert moved["cause"] == "world and data"
+
+    def test_the_judgement(self, office: Office) -> None:
+        """An older policy believed in faster light."""
+        text = (ROOT / "config" / "policy.yaml").read_text(encoding="utf-8")
+        policy = office.path / "policy.yaml"
+        policy.write_text(text.replace("speed_km_per_ms_rtt: 100.0", "speed_km_per_ms_rtt: 150.0"))
+        near = {"198.18.0.1": {"khi": 1.3, "sin": 90.0}}
+        changes = office.changes(office.run(near, policy=str(policy)), office.run(near))
+        (sure,) = [one for one in changes if one["kind"] == "assurance"]
+        assert sure["after"] == "inside (proved)"
+        assert sure["cause"] == "judgement"
+
+
+class TestChanges:
+    """Addresses, networks, certificates and endpoints that came, went or are others are told."""
+
+    def test_nothing(self, office: Office) -> None:
+        old, new = office.run(HOME), office.run({"198.18.0.1": {"khi": 0.6, "sin": 95.0}})
+        assert office.changes(old, new) == []
+        found = sarhad("diff", old, new)
+        assert (found.stdout, found.stderr) == ("", "Nothing changed.\n")
+
+    def test_addresses(self, office: Office) -> None:
+        other = {"198.18.0.2": {"khi": 0.5, "sin": 90.0}}
+        changes = office.changes(office.run(HOME), office.run(other))
+        said = {(one["kind"], one["address"]) for one in changes}
+        assert {("address-lost", "198.18.0.1"), ("address-new", "198.18.0.2")} <= said
+
+    def test_origin_and_certificate(self, office: Office) -> None:
+        changes = office.changes(office.run(HOME), office.run(HOME, asn=64999, key="bb"))
+        found = {one["kind"]: (one["before"], one["after"]) for one in changes}
+        assert found["origin"] == ("AS64500", "AS64999")
+        assert found["certificate"] == ("aa", "bb")
+
+    def test_endpoints(self, office: Office) -> None:
+        old = office.run(HOME)
+        office.register("new.indus.example")
+        changes = office.changes(old, office.run(HOME))
+        said = {(one["kind"], one["endpoint"]) for one in changes}
+        assert {("endpoint-new", "indus/web/new.indus.example"), ("endpoint-lost", PORTAL)} <= said
+
+    def test_a_table(self, office: Office) -> None:
+        found = sarhad("diff", office.run(HOME), office.run(AWAY))
+        assert "moved" in found.stdout
+        assert "outside (proved)" in found.stdout
+
+    def test_both_files_or_none(self, office: Office) -> None:
+        found = sarhad("diff", office.run(HOME), office.run(HOME), "--register", "x")
+        assert found.returncode == 2
+        assert "both --register and --vantages" in found.stderr

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_SKIPPED_SHARE: Final = 0.05  # of a file's records; beyond that it is not trusted at all
 MAX_TOLD: Final = 20  # that are told in full
+_WIDEST: Final = {4: 8, 6: 16}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -111,6 +112,11 @@ def parsed(
 
 
 def of_prefix(text: str, entry: Entry) -> Range:
-    """The range of a prefix, written with its length or as a lone address; ValueError if it is none."""
+    """The range of a prefix, written with its length or as a lone address; ValueError if it is none.
+
+    Nobody who publishes prefixes holds as much as an IPv4 /7 or an IPv6 /15: those are mistakes, or worse.
+    """
     network = ipaddress.ip_network(text.strip())
+    if network.prefixlen < _WIDEST[network.version]:
+        raise ValueError(f"{network} is more than any one holder has")
     return Range(network.version, int(network.network_address), int(network.broadcast_address), entry)

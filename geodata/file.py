@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import io
+import lzma
+import struct
+import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +18,17 @@ if TYPE_CHECKING:
 _GZIP: Final = b"\x1f\x8b"
 _BZIP2: Final = b"BZh"
 _WINDOW: Final = 31  # of zlib, for gzip's format
+# What zipfile and the methods of compression that it knows raise for an archive that is damaged or encrypted.
+_NO_ZIP: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+)
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -54,3 +69,26 @@ def inflated(octets: bytes, limit: int) -> bytes:
     if len(octets) > limit:
         raise GeodataError(f"is more than {limit} octets when decompressed", "corrupt")
     return octets
+
+
+def unzipped(octets: bytes, limit: int, suffix: str) -> bytes:
+    """The files of a ZIP archive whose names end in ``suffix``, one after the other, in the archive's order.
+
+    Raises :class:`GeodataError` for damage, encryption or more than ``limit`` octets. What macOS puts beside
+    each file is left out.
+    """
+    parts: list[bytes] = []
+    left = limit
+    try:
+        with zipfile.ZipFile(io.BytesIO(octets)) as archive:
+            for member in archive.infolist():
+                if not member.filename.endswith(suffix) or member.filename.startswith("__MACOSX/"):
+                    continue
+                with archive.open(member) as stream:
+                    parts.append(stream.read(left + 1))
+                left -= len(parts[-1])
+                if left < 0:
+                    raise GeodataError(f"is more than {limit} octets when decompressed", "corrupt")
+    except _NO_ZIP as error:
+        raise GeodataError(f"is no ZIP archive that can be read: {error}", "corrupt") from error
+    return b"\n".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from geodata.sources import delegated, geoip, origins
+from geodata.sources import amazon, azure, delegated, edges, geoip, google, hosts, oracle, origins
 
 if TYPE_CHECKING:
     from geodata.sources.parsed import Published
@@ -13,4 +13,10 @@ PUBLISHED: Final[tuple[Published, ...]] = (
     *geoip.PUBLISHED,
     delegated.PUBLISHED,
     origins.PUBLISHED,
+    amazon.PUBLISHED,
+    *google.PUBLISHED,
+    azure.PUBLISHED,
+    oracle.PUBLISHED,
+    *hosts.PUBLISHED,
+    *edges.PUBLISHED,
 )

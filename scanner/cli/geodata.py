@@ -138,7 +138,7 @@ def safe(error: object) -> str:
 
 def _said(claim: Claim) -> dict[str, object]:
     network = f"AS{claim.asn} {claim.network or ''}".rstrip() if claim.asn is not None else claim.network
-    place = ", ".join(part for part in (claim.city, claim.country) if part)
+    place = ", ".join(part for part in (claim.region, claim.city, claim.country) if part)
     says = "; ".join(part for part in (place, network) if part)
     return {
         "source": claim.source,

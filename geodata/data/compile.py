@@ -21,18 +21,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from geodata.checks import size_of
 from geodata.claim import Meaning
 from geodata.file import inflated
 from geodata.sources import amazon, azure, geoip, google, oracle
 from geodata.sources.parsed import Entry, Range, of_prefix
-from geodata.sources.table import table_octets
+from geodata.sources.table import Table, table_octets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
 def main() -> None:
-    """Write the tables beside this file."""
+    """Write the tables beside this file, and print what the manifest says of their size."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,7 +55,12 @@ def main() -> None:
         tables |= _clouds(options.clouds)
     tables["anycast"] = list(_known()), None
     for name, (ranges, date) in tables.items():
-        (options.output / f"{name}.table").write_bytes(table_octets(ranges, date, date))
+        octets = table_octets(ranges, date, date)
+        (options.output / f"{name}.table").write_bytes(octets)
+        size = size_of(Table(name, octets))
+        print(  # noqa: T201  for the manifest
+            f'{name}: "records": {len(ranges)}, "addresses4": {size.addresses4}, "home4": {size.home4}'
+        )
 
 
 def _networks(directory: Path, version: int, names: dict[int, str]) -> Iterator[Range]:

@@ -53,7 +53,7 @@ def main() -> None:
         tables["asn"] = networks, options.asn_date
     if options.clouds:
         tables |= _clouds(options.clouds)
-    tables["anycast"] = list(_known()), None
+    tables["anycast"] = list(known_prefixes()), None
     for name, (ranges, date) in tables.items():
         octets = table_octets(ranges, date, date)
         (options.output / f"{name}.table").write_bytes(octets)
@@ -73,7 +73,7 @@ def _networks(directory: Path, version: int, names: dict[int, str]) -> Iterator[
                 yield Range(version, int(first), int(last), Entry(asn=int(number), network=named or None))
 
 
-def _known() -> Iterator[Range]:
+def known_prefixes() -> Iterator[Range]:
     """Prefixes that are known to be at many places, or to be a relay's; the file has a reason for each."""
     with (Path(__file__).parent / "anycast.csv").open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
@@ -105,6 +105,7 @@ def _clouds(path: Path) -> dict[str, tuple[list[Range], str]]:
         ranges[_SOURCES[provider]].extend(
             of_prefix(cidr, entry) for entry in _entries(provider, region, given)
         )
+    ranges["azure"] = azure.placed(ranges["azure"])
     return {source: (each, found.version) for source, each in ranges.items()}
 
 

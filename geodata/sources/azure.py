@@ -9,13 +9,16 @@ file itself has no date.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from geodata.sources.parsed import Entry, Parsed, Published, of_prefix
+from geodata.sources.parsed import Entry, Parsed, Published, Range, of_prefix
 from geodata.sources.records import Records, outline
 from geodata.sources.regions import in_region
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PROVIDER: Final = "azure"
 _NETWORK: Final = "Microsoft Azure"
@@ -59,7 +62,14 @@ def parse(octets: bytes) -> Parsed:
                 records.ranges.append(of_prefix(prefix, said))
             except ValueError as error:
                 records.skip(error)
+    records.ranges = placed(records.ranges)
     return records.parsed("service tags", str(file.change_number))
+
+
+def placed(ranges: Sequence[Range]) -> list[Range]:
+    """The ranges, without those that are only called Azure's where a tag says more of the same prefix."""
+    more = {each[:3] for each in ranges if each.entry != _ANYWHERE}
+    return [each for each in ranges if each.entry != _ANYWHERE or each[:3] not in more]
 
 
 def entry(tag: str, region: str) -> Entry | None:

@@ -175,7 +175,7 @@ class TestAzure:
         tags = [
             self._tag("ActionGroup", "", "13.66.60.119/32"),
             self._tag("Storage.UAENorth", "uaenorth", "52.239.233.0/25"),
-            self._tag("AzureCloud", "", "20.36.0.0/14", "20.74.0.0/15", "2603:1000::/24"),
+            self._tag("AzureCloud", "", "20.36.0.0/14", "20.74.0.0/15", "20.74.128.0/17", "2603:1000::/24"),
             self._tag("AzureCloud.uaenorth", "uaenorth", "20.74.128.0/17"),
             self._tag("AzureCloud.CentralFrance", "centralfrance", "2603:1020:800::/40"),
             self._tag("AzureCloud.northeurope2", "northeurope2", "20.36.0.0/24"),

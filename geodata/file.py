@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
-import struct
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
@@ -23,7 +22,6 @@ _NO_ZIP: Final = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
-    struct.error,
     OSError,
     EOFError,
     ValueError,

@@ -87,5 +87,5 @@ PUBLISHED: Final = Published(
     attribution="IP address ranges of Amazon Web Services (https://ip-ranges.amazonaws.com)",
     refresh_days=7,
     parse=parse,
-    max_octets=16 << 20,
+    max_octets=8 << 20,
 )

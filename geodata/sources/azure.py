@@ -92,5 +92,5 @@ PUBLISHED: Final = Published(
     attribution="Azure IP Ranges and Service Tags (https://www.microsoft.com/download/details.aspx?id=56519)",
     refresh_days=7,
     parse=parse,
-    max_octets=32 << 20,
+    max_octets=16 << 20,
 )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from geodata.file import unzipped
-from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, of_prefix, parsed
+from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, lines, of_prefix, parsed
 from geodata.sources.records import Records, outline
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ def parse_lines(network: str, octets: bytes) -> Parsed:
     entry = Entry(network=network)
     ranges: list[Range] = []
     skipped: list[Skipped] = []
-    for number, line in enumerate(octets.decode("utf-8-sig", "replace").splitlines(), 1):
-        said = line.partition("#")[0].strip()
-        if not said:
-            continue
+    for number, said in lines(octets):
         try:
             ranges.append(of_prefix(said, entry))
         except ValueError as error:

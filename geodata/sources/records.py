@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from geodata.errors import GeodataError
-from geodata.sources.parsed import Parsed, Range, Skipped, parsed
+from geodata.sources.parsed import Parsed, Range, Skipped, give_up, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +57,7 @@ class Records:
     def skip(self, error: Exception) -> None:
         """Leave out the record that was read last, or a part of it."""
         self.skipped.append(Skipped(self._number, str(error)[:200]))
+        give_up("the file", self.ranges, self.skipped)
 
     def parsed(self, name: str, version: str | None = None, date: str | None = None) -> Parsed:
         """The outcome; raises as :func:`~geodata.sources.parsed.parsed`."""

@@ -180,7 +180,7 @@ class TestUpdate:
                 _amazon(("3.28.0.0/15", "", "EC2")),
                 "no name of a region",
             ),
-            ("ip-ranges.amazonaws.com/ip-ranges.json", b"x" * (16 << 20) + b"x", "octets are more than"),
+            ("ip-ranges.amazonaws.com/ip-ranges.json", b"x" * (8 << 20) + b"x", "octets are more than"),
             ("api.fastly.com/public-ip-list", b"[]", "Expected `object`"),
         ],
     )

@@ -108,7 +108,7 @@ class TestAmazon:
             (_row("3.28.0.0/15", ""), "no name of a region"),
             (_row("3.28.0.0/15", "\x1b[31mme-central-1"), "no name of a region"),
             (_row("3.28.0.0/15", "x" * 10_000), "no name of a region"),
-            ({"region": "me-central-1", "service": "EC2"}, "does not appear"),
+            ({"region": "me-central-1", "service": "EC2"}, "is no prefix"),
             ({"ip_prefix": "3.28.0.0/15"}, "missing required field"),
             ({"ip_prefix": 7, "region": "me-central-1", "service": "EC2"}, "Expected `str`"),
             ({"ip_prefix": "3.28.0.0/15", "region": None, "service": "EC2"}, "Expected `str`"),
@@ -278,14 +278,16 @@ class TestEdges:
         with pytest.raises(GeodataError, match=why):
             self._parse("akamai")(octets)
 
-    @given(data=st.data())
-    @settings(max_examples=300)
-    def test_an_archive_that_is_damaged_anywhere(self, data: st.DataObject) -> None:
-        method = data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]))
-        octets = bytearray(_zip({"x.txt": b"23.32.0.0/11\n" * 9}, method))
-        for _ in range(data.draw(st.integers(1, 3))):
-            octets[data.draw(st.integers(0, len(octets) - 1))] ^= data.draw(st.integers(1, 255))
-        _either(self._parse("akamai"), bytes(octets))
+    @pytest.mark.parametrize(
+        "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+    )
+    def test_an_archive_that_is_damaged_anywhere(self, method: int) -> None:
+        octets = _zip({"x.txt": b"23.32.0.0/11\n" * 9}, method)
+        for place in range(len(octets)):
+            for flip in (0x01, 0xFF):
+                damaged = bytearray(octets)
+                damaged[place] ^= flip
+                _either(self._parse("akamai"), bytes(damaged))
 
 
 class TestRegions:
@@ -419,13 +421,13 @@ class TestHostile:
 
     @BY_NAME
     @given(octets=st.binary(max_size=200))
-    @settings(max_examples=60)
+    @settings(max_examples=40)
     def test_any_octets(self, source: Any, octets: bytes) -> None:
         _either(source.parse, octets)
 
     @BY_NAME
     @given(value=OUTLINE)
-    @settings(max_examples=150)
+    @settings(max_examples=80)
     def test_json_of_about_the_right_outline(self, source: Any, value: dict[str, object]) -> None:
         _either(source.parse, _json(value) if _small(value) else b"{}")
 
@@ -445,6 +447,7 @@ class TestHostile:
             b'{"addresses":["\\ud800"]}',
             b'{"addresses":["\xff"]}',
             b'{"addresses":[1e999]}',
+            b'{"addresses":[' + b"1," * 20_000 + b'"10.0.0.0/16"]}',
             b"\x1f\x8b" + b"\x00" * 50,
             b"\xef\xbb\xbf",
             b"<!DOCTYPE html><title>Sign in</title>",
@@ -456,7 +459,7 @@ class TestHostile:
 
     @pytest.mark.parametrize("source", sorted(GOOD))
     @given(data=st.data())
-    @settings(max_examples=150)
+    @settings(max_examples=80)
     def test_a_good_file_that_is_damaged(self, source: str, data: st.DataObject) -> None:
         """A flipped octet makes another record of one, or none; or no JSON of the whole."""
         octets = bytearray(GOOD[source])

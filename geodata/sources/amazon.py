@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from geodata.claim import Meaning
 
 PROVIDER: Final = "amazon"
+_NAME: Final = "ip-ranges.json"
 _NOWHERE: Final = "GLOBAL"
 # Services that answer from edges, and what their addresses are where no region is named. The first that a
 # prefix is used for counts.
@@ -50,8 +51,8 @@ class _File(msgspec.Struct, frozen=True, rename={"sync_token": "syncToken", "cre
 
 def parse(octets: bytes) -> Parsed:
     """One entry for each prefix, which has a row for each service; raises :class:`GeodataError`."""
-    file = outline("ip-ranges.json", octets, _File)
-    records = Records()
+    file = outline(_NAME, octets, _File)
+    records = Records(_NAME)
     services: dict[tuple[int, int, int, str], set[str]] = {}
     for row in records.read((*file.prefixes, *file.ipv6_prefixes), _Row):
         place = row.region if row.network_border_group == _NOWHERE else row.network_border_group
@@ -65,7 +66,7 @@ def parse(octets: bytes) -> Parsed:
         Range(version, first, last, entry(place, *given))
         for (version, first, last, place), given in services.items()
     )
-    return records.parsed("ip-ranges.json", file.sync_token[:40], day(file.create_date))
+    return records.parsed(file.sync_token[:40], day(file.create_date))
 
 
 def entry(place: str, *services: str) -> Entry:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROVIDER: Final = "azure"
+_NAME: Final = "service tags"
 _NETWORK: Final = "Microsoft Azure"
 _ALL: Final = "azurecloud"
 _FRONT_DOOR: Final = "azurefrontdoor."
@@ -47,8 +48,8 @@ class _File(msgspec.Struct, frozen=True, rename="camel"):
 
 def parse(octets: bytes) -> Parsed:
     """What the tags of regions and of Front Door say; raises :class:`~geodata.errors.GeodataError`."""
-    file = outline("service tags", octets, _File)
-    records = Records()
+    file = outline(_NAME, octets, _File)
+    records = Records(_NAME)
     for tag in records.read(file.values, _Tag):
         try:
             said = entry(tag.name, tag.properties.region)
@@ -63,7 +64,7 @@ def parse(octets: bytes) -> Parsed:
             except ValueError as error:
                 records.skip(error)
     records.ranges = placed(records.ranges)
-    return records.parsed("service tags", str(file.change_number))
+    return records.parsed(str(file.change_number))
 
 
 def placed(ranges: Sequence[Range]) -> list[Range]:

@@ -50,13 +50,13 @@ def parse_lists(network: str, octets: bytes) -> Parsed:
     """A JSON object with a list of IPv4 and one of IPv6 prefixes."""
     file = outline(network, octets, _Lists)
     entry = Entry(network=network)
-    records = Records()
+    records = Records(network)
     for prefix in records.read((*file.addresses, *file.ipv6_addresses, *file.addresses_v6), str):
         try:
             records.ranges.append(of_prefix(prefix, entry))
         except ValueError as error:
             records.skip(error)
-    return records.parsed(network)
+    return records.parsed()
 
 
 def parse_archive(network: str, octets: bytes) -> Parsed:

@@ -18,6 +18,7 @@ from geodata.sources.records import Records, day, outline
 from geodata.sources.regions import in_region
 
 PROVIDER: Final = "google"
+_NAME: Final = "ipranges"
 _CLOUD: Final = "Google Cloud"
 _GLOBAL: Final = Entry(network=_CLOUD, meaning="anycast")
 _ALL: Final = Entry(network="Google")
@@ -37,14 +38,14 @@ class _File(msgspec.Struct, frozen=True, rename="camel"):
 
 def parse(octets: bytes) -> Parsed:
     """What either file says of each prefix; raises :class:`~geodata.errors.GeodataError`."""
-    file = outline("ipranges", octets, _File)
-    records = Records()
+    file = outline(_NAME, octets, _File)
+    records = Records(_NAME)
     for row in records.read(file.prefixes, _Row):
         try:
             records.ranges.append(of_prefix(row.ipv4_prefix or row.ipv6_prefix, entry(row.scope)))
         except ValueError as error:
             records.skip(error)
-    return records.parsed("ipranges", file.sync_token[:40], day(file.creation_time))
+    return records.parsed(file.sync_token[:40], day(file.creation_time))
 
 
 def entry(scope: str | None) -> Entry:

@@ -16,6 +16,7 @@ from geodata.sources.records import Records, day, outline
 from geodata.sources.regions import in_region
 
 PROVIDER: Final = "oracle"
+_NAME: Final = "public_ip_ranges.json"
 
 
 class _Block(msgspec.Struct, frozen=True):
@@ -34,8 +35,8 @@ class _File(msgspec.Struct, frozen=True):
 
 def parse(octets: bytes) -> Parsed:
     """What each region holds; raises :class:`~geodata.errors.GeodataError`."""
-    file = outline("public_ip_ranges.json", octets, _File)
-    records = Records()
+    file = outline(_NAME, octets, _File)
+    records = Records(_NAME)
     for region in records.read(file.regions, _Region):
         for block in records.read(region.cidrs, _Block):
             try:
@@ -43,7 +44,7 @@ def parse(octets: bytes) -> Parsed:
             except ValueError as error:
                 records.skip(error)
     time = file.last_updated_timestamp[:40]
-    return records.parsed("public_ip_ranges.json", time, day(time))
+    return records.parsed(time, day(time))
 
 
 def entry(region: str) -> Entry:

@@ -37,7 +37,8 @@ def day(time: str) -> str | None:
 class Records:
     """What came of the records of a file, numbered from 1 in the order in which they are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self.ranges: list[Range] = []
         self.skipped: list[Skipped] = []
         self._number = 0
@@ -55,10 +56,10 @@ class Records:
                 yield record
 
     def skip(self, error: Exception) -> None:
-        """Leave out the record that was read last, or a part of it."""
+        """Leave out the record that was read last; raises as :func:`~geodata.sources.parsed.give_up`."""
         self.skipped.append(Skipped(self._number, str(error)[:200]))
-        give_up("the file", self.ranges, self.skipped)
+        give_up(self._name, self.ranges, self.skipped)
 
-    def parsed(self, name: str, version: str | None = None, date: str | None = None) -> Parsed:
+    def parsed(self, version: str | None = None, date: str | None = None) -> Parsed:
         """The outcome; raises as :func:`~geodata.sources.parsed.parsed`."""
-        return parsed(name, self.ranges, self.skipped, version, date)
+        return parsed(self._name, self.ranges, self.skipped, version, date)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
+import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +20,16 @@ _BZIP2: Final = b"BZh"
 _CHUNK: Final = 1 << 20
 _BEGINNING: Final = 64  # octets that tell one format from another
 _WINDOW: Final = 31  # of zlib, for gzip's format
+# What zipfile and the methods of compression that it knows raise for an archive that is damaged or encrypted.
+_NO_ZIP: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+)
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -88,3 +100,26 @@ def beginning(octets: bytes) -> bytes:
     except (OSError, zlib.error):
         return b""
     return octets[:_BEGINNING]
+
+
+def unzipped(octets: bytes, limit: int, suffix: str) -> bytes:
+    """The files of a ZIP archive whose names end in ``suffix``, one after the other, in the archive's order.
+
+    Raises :class:`GeodataError` for damage, encryption or more than ``limit`` octets. What macOS puts beside
+    each file is left out.
+    """
+    parts: list[bytes] = []
+    left = limit
+    try:
+        with zipfile.ZipFile(io.BytesIO(octets)) as archive:
+            for member in archive.infolist():
+                if not member.filename.endswith(suffix) or member.filename.startswith("__MACOSX/"):
+                    continue
+                with archive.open(member) as stream:
+                    parts.append(stream.read(left + 1))
+                left -= len(parts[-1])
+                if left < 0:
+                    raise GeodataError(f"is more than {limit} octets when decompressed", "corrupt")
+    except _NO_ZIP as error:
+        raise GeodataError(f"is no ZIP archive that can be read: {error}", "corrupt") from error
+    return b"\n".join(parts)

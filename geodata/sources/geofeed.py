@@ -16,12 +16,13 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from geodata.sources.parsed import Entry, Parsed, Range, Skipped, of_prefix, parsed
+from geodata.sources.parsed import Entry, Parsed, Range, Skipped, give_up, lines, of_prefix, parsed
 from geodata.sources.source import country, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_NAME: Final = "geofeed"
 MAX_LINE: Final = 1024  # characters; the longest that were met have 120
 _MAX_SHARED: Final = 100_000  # entries that are kept to be used again
 _SUBDIVISION: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
@@ -45,9 +46,10 @@ def parse(octets: bytes) -> Parsed:
     ranges: list[Range] = []
     skipped: list[Skipped] = []
     shared: dict[tuple[str, ...], Entry] = {}
-    for number, fields in _lines(octets):
+    for number, fields in _rows(octets):
         if isinstance(fields, str):
             skipped.append(Skipped(number, fields))
+            give_up(_NAME, ranges, skipped)
             continue
         prefix, *place = fields
         key = tuple(place[:3])
@@ -60,7 +62,8 @@ def parse(octets: bytes) -> Parsed:
             ranges.append(of_prefix(prefix, entry))
         except ValueError as error:
             skipped.append(Skipped(number, str(error)[:200]))
-    return parsed("geofeed", ranges, skipped)
+            give_up(_NAME, ranges, skipped)
+    return parsed(_NAME, ranges, skipped)
 
 
 def inside(feed: Parsed, version: int, first: int, last: int) -> Parsed:
@@ -85,12 +88,9 @@ def is_egress(url: str) -> bool:
     return host in EGRESS_HOSTS and split.path not in _NO_EGRESS
 
 
-def _lines(octets: bytes) -> Iterator[tuple[int, Sequence[str] | str]]:
+def _rows(octets: bytes) -> Iterator[tuple[int, Sequence[str] | str]]:
     """The number and the fields of each line that says something, or why it has none."""
-    for number, line in enumerate(octets.decode("utf-8-sig", "replace").split("\n"), 1):
-        said = line.partition("#")[0].strip()
-        if not said:
-            continue
+    for number, said in lines(octets):
         if len(said) > MAX_LINE:
             yield number, f"is longer than {MAX_LINE} characters"
             continue

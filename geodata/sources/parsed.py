@@ -8,7 +8,8 @@ is refused whole with a :class:`~geodata.errors.GeodataError`.
 
 from __future__ import annotations
 
-import ipaddress
+import io
+import socket
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
@@ -17,11 +18,13 @@ from geodata.claim import AssertedBy, Meaning
 from geodata.errors import GeodataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAX_SKIPPED_SHARE: Final = 0.05  # of a file's records; beyond that it is not trusted at all
 MAX_TOLD: Final = 20  # that are told in full
+MAX_BEGINNING: Final = 10_000  # records that may make no sense before any that does
 _WIDEST: Final = {4: 8, 6: 16}
+_LENGTHS: Final = {str(length): length for length in range(129)}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -136,12 +139,38 @@ def oldest(values: Iterable[str | None]) -> str | None:
     return min(given) if given else None
 
 
+def lines(octets: bytes) -> Iterator[tuple[int, str]]:
+    """The lines of a text in UTF-8 that say something, and their numbers; ``#`` is before comments."""
+    with io.TextIOWrapper(io.BytesIO(octets), "utf-8-sig", "replace") as stream:
+        for number, line in enumerate(stream, 1):
+            said = line.partition("#")[0].strip()
+            if said:
+                yield number, said
+
+
+def give_up(name: str, ranges: Sequence[Range], skipped: Sequence[Skipped]) -> None:
+    """:class:`GeodataError` as soon as a file of any length is sure enough to be none of its format."""
+    if len(skipped) > MAX_BEGINNING and len(skipped) > len(ranges):
+        parsed(name, ranges, skipped)
+
+
 def of_prefix(text: str, entry: Entry) -> Range:
     """The range of a prefix, written with its length or as a lone address; ValueError if it is none.
 
     Nobody who publishes prefixes holds as much as an IPv4 /7 or an IPv6 /15: those are mistakes, or worse.
     """
-    network = ipaddress.ip_network(text.strip())
-    if network.prefixlen < _WIDEST[network.version]:
-        raise ValueError(f"{network} is more than any one holder has")
-    return Range(network.version, int(network.network_address), int(network.broadcast_address), entry)
+    address, slash, length = text.strip().partition("/")
+    version, family, bits = (6, socket.AF_INET6, 128) if ":" in address else (4, socket.AF_INET, 32)
+    try:
+        first = int.from_bytes(socket.inet_pton(family, address), "big")
+    except (OSError, ValueError) as error:  # the latter for a NUL
+        raise ValueError(f"{text[:60]!r} is no prefix") from error
+    size = _LENGTHS.get(length, bits + 1) if slash else bits
+    if size > bits:
+        raise ValueError(f"{text[:60]!r} is no prefix")
+    if size < _WIDEST[version]:
+        raise ValueError(f"{text[:60]!r} is more than any one holder has")
+    hosts = (1 << bits - size) - 1
+    if first & hosts:
+        raise ValueError(f"{text[:60]!r} has host bits set")
+    return Range(version, first, first | hosts, entry)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from geodata.sources import delegated, geoip, origins, peeringdb, vrps
+from geodata.sources import (
+    amazon,
+    azure,
+    delegated,
+    edges,
+    geoip,
+    google,
+    hosts,
+    oracle,
+    origins,
+    peeringdb,
+    vrps,
+)
 
 if TYPE_CHECKING:
     from geodata.sources.parsed import Published
@@ -15,4 +27,10 @@ PUBLISHED: Final[tuple[Published, ...]] = (
     origins.PUBLISHED,
     peeringdb.PUBLISHED,
     vrps.PUBLISHED,
+    amazon.PUBLISHED,
+    *google.PUBLISHED,
+    azure.PUBLISHED,
+    oracle.PUBLISHED,
+    *hosts.PUBLISHED,
+    *edges.PUBLISHED,
 )

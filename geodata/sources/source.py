@@ -91,11 +91,14 @@ def asn(value: object) -> int | None:
 
 
 def widest_block(key: int, first: int, last: int, bits: int) -> tuple[int, int]:
-    """Start and prefix length of the widest block around ``key`` within ``first`` to ``last``."""
-    free = 0
-    while free < bits:
-        base = key >> (free + 1) << (free + 1)
-        if base < first or base + (2 << free) - 1 > last:
-            break
-        free += 1
+    """Start and prefix length of the widest block around ``key`` within ``first`` to ``last``.
+
+    A block that is too wide has the number before the first or the one after the last in it, and these differ
+    from ``key`` in no bit above the block's.
+    """
+    free = bits
+    if first > 0:
+        free = min(free, (key ^ first - 1).bit_length() - 1)
+    if last < (1 << bits) - 1:
+        free = min(free, (key ^ last + 1).bit_length() - 1)
     return key >> free << free, bits - free

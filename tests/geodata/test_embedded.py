@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import random
 
 import pytest
 
+from geodata.checks import HOME, NEVER_HOME, size_of
+from geodata.data.compile import known_prefixes
 from geodata.snapshot import EMBEDDED, Snapshot
+from geodata.sources.table import Table, table_octets
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,71 @@ class TestEmbedded:
     @pytest.mark.parametrize("address", ["52.95.0.1", "34.64.0.1", "20.36.0.1"])
     def test_networks_that_sell_hosting_are_not_called_edges(self, embedded: Snapshot, address: str) -> None:
         assert not {"edge_pop", "anycast"} & {claim.meaning for claim in embedded.claims(address)}
+
+    @pytest.mark.parametrize(
+        ("address", "source", "region", "country"),
+        [
+            ("3.28.0.1", "amazon", "me-central-1", "AE"),
+            ("15.184.0.1", "amazon", "me-south-1", "BH"),
+            ("3.6.0.1", "amazon", "ap-south-1", "IN"),
+            ("52.95.0.1", "amazon", "us-east-2", "US"),
+            ("2406:da1a::1", "amazon", "ap-south-1", "IN"),
+            ("20.74.128.1", "azure", "uaenorth", "AE"),
+            ("34.93.0.1", "google-cloud", "asia-south1", "IN"),
+            ("129.151.128.1", "oracle", "me-abudhabi-1", "AE"),
+            ("139.59.0.1", "digitalocean", "IN-KA", "IN"),
+        ],
+    )
+    def test_clouds_say_where_their_regions_are(
+        self, embedded: Snapshot, address: str, source: str, region: str, country: str
+    ) -> None:
+        (claim,) = [each for each in embedded.claims(address) if each.asserted_by == "operator"]
+        assert (claim.source, claim.region, claim.country, claim.meaning) == (
+            source,
+            region,
+            country,
+            "server",
+        )
+        assert claim.date == "2026-10-26"
+
+    @pytest.mark.parametrize(
+        ("address", "network", "meaning"),
+        [
+            ("13.32.0.1", "Amazon CloudFront", "edge_pop"),
+            ("75.2.60.5", "AWS Global Accelerator", "anycast"),
+            ("205.251.192.1", "Amazon Route 53", "anycast"),
+            ("34.160.0.1", "Google Cloud", "anycast"),
+            ("13.107.246.1", "Azure Front Door", "anycast"),
+            ("104.16.0.1", "Cloudflare", "anycast"),
+            ("8.8.8.8", "Google Public DNS", "anycast"),
+            ("2001:500:2f::f", "F-root name server", "anycast"),
+            ("104.28.0.1", "Cloudflare WARP", "user_egress"),
+        ],
+    )
+    def test_edges_and_relays_are_known_by_prefix(
+        self, embedded: Snapshot, address: str, network: str, meaning: str
+    ) -> None:
+        by_prefix = [each for each in embedded.claims(address) if each.source != "known-networks"]
+        found = [(each.meaning, each.country) for each in by_prefix if each.network == network]
+        assert found == [(meaning, None)]
+
+    def test_no_provider_says_that_it_is_in_pakistan(self, embedded: Snapshot) -> None:
+        for address in NEVER_HOME:
+            assert HOME not in {each.country for each in embedded.claims(address)}
+        for source in embedded.manifest.sources:
+            if source.asserted_by != "operator":
+                continue
+            table = Table.read(EMBEDDED / str(source.file))
+            said = {entry.country for code in range(1, table.labels + 1) for entry in table.entries(code)}
+            assert HOME not in said
+            size = size_of(table)
+            assert (size.addresses4, size.home4) == (source.addresses4, source.home4)
+
+    def test_the_known_prefixes_are_those_of_the_list(self) -> None:
+        """Fails when the list was changed and not compiled."""
+        assert (EMBEDDED / "anycast.table").read_bytes() == table_octets(list(known_prefixes()), None, None)
+        rows = csv.DictReader((EMBEDDED / "anycast.csv").read_text(encoding="utf-8").splitlines())
+        assert all(row["reason"] and row["network"] for row in rows)
 
     def test_special_purpose_addresses_are_special_and_nobody_claims_them(self, embedded: Snapshot) -> None:
         for address in ("10.0.0.1", "100.64.0.1", "::ffff:192.168.0.1", "198.18.0.1", "2001:db8::1"):

@@ -58,7 +58,7 @@ class TestStatus:
         result = _run("status", "--format", "json")
         assert result.exit_code == 0
         rows = {row["source"]: row for row in json.loads(result.stdout)}
-        assert set(rows) == {"registry", "routeviews", "dbip-country"}
+        assert {"registry", "routeviews", "dbip-country", "amazon", "azure", "known-prefixes"} <= set(rows)
         assert rows["routeviews"]["freshness"] == "stale"
         assert rows["dbip-country"]["licence"] == "CC-BY-4.0"
         assert "https://db-ip.com" in rows["dbip-country"]["attribution"]

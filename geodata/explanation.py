@@ -83,8 +83,8 @@ def _edges(claims: Sequence[Claim]) -> Iterator[str]:
     who = dict.fromkeys(one.network or one.source for one in claims if one.meaning in {"anycast", "edge_pop"})
     if who:
         yield (
-            f"{' and '.join(who)} answers from many places under one address: where the nearest of them is"
-            " says nothing of where data is stored, and a country that a database has for it is no place."
+            f"It is of {' and '.join(who)}, who answer from many places under one address: where the nearest"
+            " of them is says nothing of where data is stored, and a country that a database has is no place."
         )
 
 

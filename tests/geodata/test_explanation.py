@@ -69,7 +69,7 @@ class TestExplanation:
             source="a", family="a", prefix="1.0.0.0/8", meaning="server", region="me-1", country="AE"
         )
         egress = Claim(source="relay", family="r", prefix="x", meaning="user_egress", country="PK")
-        assert "Cloud answers from many places" in of("1.2.3.4", edge)
+        assert "It is of Cloud, who answer from many places" in of("1.2.3.4", edge)
         assert "a itself lists 1.0.0.0/8 in its region me-1 (AE)." in of("1.2.3.4", region)
         said = of("1.2.3.4", egress)
         assert "relay says PK of those who use it" in said

@@ -145,7 +145,7 @@ class TestLookup:
     def test_the_usual_suspects(self) -> None:
         found = sarhad("geodata", "lookup", "1.1.1.1", "39.32.0.1", "154.192.0.1", "52.95.0.1")
         said = " ".join(found.stdout.split())
-        assert "answers from many places under one address" in said
+        assert "answer from many places under one address" in said
         assert "say PK" in said
         assert "Sources disagree on the country (PK: dbip; SC: registry)" in said
         assert "Amazon" in said

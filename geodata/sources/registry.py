@@ -6,10 +6,10 @@ abroad, so it is one vote among others.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections import defaultdict
 from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import iptocc
@@ -33,11 +33,21 @@ def _entries(code: str | None) -> tuple[Entry, ...]:
     return () if known is None else (Entry(country=known),)
 
 
+def _version() -> str:
+    """The installed version, by the name of the directory that says so; one look, if there is one such."""
+    named = [path.name for path in Path(iptocc.__file__).parents[1].glob("iptocc-*.dist-info")]
+    if len(named) == 1:
+        return named[0].removeprefix("iptocc-").removesuffix(".dist-info")
+    from importlib.metadata import version  # noqa: PLC0415  to import it takes longer than to open a snapshot
+
+    return version("iptocc")
+
+
 class Registry:
     """The registries' data of the installed iptocc."""
 
     def __init__(self) -> None:
-        self.version: str | None = importlib.metadata.version("iptocc")
+        self.version: str | None = _version()
         self.date: str | None = _DATES.get(self.version)
 
     def look_up(self, address: Address) -> Found | None:

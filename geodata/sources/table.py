@@ -164,7 +164,9 @@ class Table:
         counts = [min(_MAX_LABELS, self.labels + 1 - first) for first in whole]
         if [(block.first, block.count) for block in header.labels] != list(zip(whole, counts, strict=True)):
             raise GeodataError(f"{path}: labels: not all there", "corrupt")
-        self._parts: dict[tuple[int, int], _Part] = {}
+        self._parts: dict[int, list[_Part | None]] = {
+            version: [None] * len(blocks.firsts) for version, blocks in self._ranges.items()
+        }
         self._whole: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
         self._lines: dict[int, list[bytes]] = {}
         self._read: dict[int, tuple[Entry, ...]] = {}
@@ -208,7 +210,7 @@ class Table:
         at = bisect_right(firsts, key) - 1
         if at < 0:
             return None
-        starts, codes = self._parts.get((version, at)) or self._part(version, at)
+        starts, codes = self._parts[version][at] or self._part(version, at)
         index = bisect_right(starts, key) - 1
         code = codes[index]
         if not code:
@@ -269,7 +271,7 @@ class Table:
 
     def _part(self, version: int, at: int) -> _Part:
         starts, codes = self._numbers(version, at)
-        part = self._parts[version, at] = _Part(starts.data, codes.data)
+        part = self._parts[version][at] = _Part(starts.data, codes.data)
         return part
 
     def _numbers(self, version: int, at: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -50,7 +50,7 @@ class _Pairs(NamedTuple):
     node: Indices
 
     def only(self, which: Bools) -> _Pairs:
-        return _Pairs(self.region[which], self.node[which])
+        return _Pairs(self.region.compress(which), self.node.compress(which))
 
     def parts(self) -> Iterator[_Pairs]:
         for begin in range(0, len(self.node), _PAIRS):
@@ -92,27 +92,29 @@ class Forest:
         places = centres.astype(np.float32)
         tightest = np.argmin(limits, axis=0)
         least = limits.min(axis=0)
+        groups = self._groups
         pairs = _roots(self._levels[0], places, tightest, least, asked)
         for level in self._levels:
             column, distances = _distances(level.point, places, pairs.node)
             left = [_Pairs(tightest[:0], tightest[:0])]
             for each in pairs.parts():
-                part = each.only(~met[each.region, level.group[each.node]])
+                part = each.only(~met.take(each.region * groups + level.group.take(each.node)))
                 # The smallest disk leaves the fewest.
-                apart = distances[tightest[part.region], column[part.node]] - least[part.region]
-                part = part.only(apart <= level.radius[part.node])
+                at = tightest.take(part.region) * distances.shape[1] + column.take(part.node)
+                apart = distances.take(at) - least.take(part.region)
+                part = part.only(apart <= level.radius.take(part.node))
                 outside = np.full(len(part.node), -_EVERYWHERE)
-                at = column[part.node]
+                at = column.take(part.node)
                 for distance, limit in zip(distances, limits, strict=True):
                     np.maximum(outside, distance.take(at) - limit.take(part.region), out=outside)
                 hit = outside <= -_SLACK
                 met[part.region[hit], level.group[part.node[hit]]] = True
-                left.append(part.only(~hit & (outside <= level.radius[part.node])))
+                left.append(part.only(~hit & (outside <= level.radius.take(part.node))))
             pairs = _Pairs(*(np.concatenate(each) for each in zip(*left, strict=True)))
-            pairs = pairs.only(~met[pairs.region, level.group[pairs.node]])
+            pairs = pairs.only(~met.take(pairs.region * groups + level.group.take(pairs.node)))
             if level is not self._levels[-1]:
                 owner, node = spread(level.first[pairs.node], level.size[pairs.node])
-                pairs = _Pairs(pairs.region[owner], node)
+                pairs = _Pairs(pairs.region.take(owner), node)
         for part in pairs.parts():
             hit = segments_meet(centres, radii[part.region].T, self._start[part.node], self._end[part.node])
             met[part.region[hit], self._levels[-1].group[part.node[hit]]] = True

@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 def spread(first: Indices, size: Indices) -> tuple[Indices, Indices]:
     """All numbers of ranges of ``size`` numbers from ``first``, each after the range that it is of."""
     owner = np.repeat(np.arange(len(size)), size)
-    return owner, np.arange(len(owner)) + (first - np.cumsum(size) + size)[owner]
+    return owner, np.arange(len(owner)) + (first - np.cumsum(size) + size).take(owner)

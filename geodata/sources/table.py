@@ -13,7 +13,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
-from socket import AF_INET, AF_INET6, inet_ntop
+from socket import AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self, overload
 
 import msgspec
@@ -320,5 +320,5 @@ def _prefix(version: int, key: int, first: int, last: int) -> str:
     """The widest prefix around ``key`` within ``first`` to ``last``."""
     base, length = widest_block(key, first, last, BITS[version])
     if version == 4:
-        return f"{inet_ntop(AF_INET, base.to_bytes(4, 'big'))}/{length}"
+        return f"{base >> 24}.{base >> 16 & 255}.{base >> 8 & 255}.{base & 255}/{length}"
     return f"{inet_ntop(AF_INET6, (base << 64).to_bytes(16, 'big'))}/{length}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from geodata.forest import Forest
+from geodata.ranges import spread
 from geodata.sphere import Bools, Floats, angle, segment_angles, segments_meet, unit
+from geodata.strips import Strips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
 _DATA: Final = Path(__file__).parent / "data"
 _CHUNK: Final = 32  # segments in a row that are first looked at as one disk
 _MAX_KNOWN: Final = 64  # vantages whose distances are kept; 150 kB each
-_ANCHORS: Final = 8192
 _NEAR_POLE: Final = 89.9999  # degrees; nearer, longitudes mean nothing
 
 
@@ -33,12 +35,6 @@ class Ring:
     feature: int
     longitude: Floats
     latitude: Floats
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """Least and greatest longitude, least and greatest latitude."""
-        x, y = self.longitude, self.latitude
-        return x.min(), x.max(), y.min(), y.max()
 
     def crossings(self, latitude: float, longitude: float) -> int:
         """How often the ring is crossed from a point southwards along its meridian."""
@@ -68,7 +64,7 @@ class Land:
         self.names = tuple(names)
         self.rings = tuple(rings)
         self.claimed = tuple(claimed)
-        self._bounds = np.array([ring.bounds for ring in rings])
+        self._bounds = bounds(self.rings)
         self._chunks(self.rings if borders is None else borders)
 
     def _chunks(self, lines: Sequence[Ring]) -> None:
@@ -109,6 +105,15 @@ class Land:
         latitude = float(np.degrees(np.arcsin(np.clip(point[2], -1, 1))))
         return self.features_at(latitude, float(np.degrees(np.arctan2(point[1], point[0]))))
 
+    def features_of(self, points: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The same for many, as pairs of a point's number and a feature."""
+        latitude = np.degrees(np.arcsin(np.clip(points[:, 2], -1, 1))).clip(-_NEAR_POLE, _NEAR_POLE)
+        return self._strips.inside(latitude, np.degrees(np.arctan2(points[:, 1], points[:, 0])))
+
+    @cached_property
+    def _strips(self) -> Strips:
+        return Strips(self.rings)
+
     def covered(self, centres: Floats, radii: Floats) -> Bools:
         """Which features have a point of their border in all of the disks."""
         possible = np.arange(len(self._radius))
@@ -146,17 +151,26 @@ class Land:
         segments, _ = self._segments(chunks[distance - self._radius[chunks] <= bound])
         return float(np.min(segment_angles(point, self._points[segments], self._points[segments + 1])))
 
-    def anchors(self, features: Bools) -> Floats:
-        """Points of the land of some features, all along their borders, some thousands."""
-        segments, _ = self._segments(np.flatnonzero(features[self.feature_of_chunk]))
-        return np.asarray(self._points[segments[:: max(len(segments) // _ANCHORS, 1)]])
+    def forest(self, groups: Bools) -> Forest:
+        """The borders of groups of features, which are (groups, features), for very many regions at once."""
+        members = [self._segments(np.flatnonzero(group[self.feature_of_chunk]))[0] for group in groups]
+        starts = np.concatenate(members)
+        group = np.repeat(np.arange(len(groups)), [len(each) for each in members])
+        return Forest(self._points[starts], self._points[starts + 1], group, len(groups))
 
     def _segments(self, chunks: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """The segments of some runs, each as the index of the point that begins it, and the run of each."""
-        sizes = self._size[chunks]
-        owner = np.repeat(chunks, sizes)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return self._first[owner] + within, owner
+        owner, segments = spread(self._first[chunks], self._size[chunks])
+        return segments, chunks[owner]
+
+
+def bounds(rings: Sequence[Ring]) -> Floats:
+    """Of each ring the least and greatest longitude, and the least and greatest latitude."""
+    first = np.cumsum([0, *(len(ring.longitude) for ring in rings[:-1])])
+    x, y = (np.concatenate([getattr(ring, axis) for ring in rings]) for axis in ("longitude", "latitude"))
+    return np.stack(
+        [each.reduceat(values, first) for values in (x, y) for each in (np.minimum, np.maximum)], axis=1
+    )
 
 
 @cache

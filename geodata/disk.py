@@ -23,6 +23,9 @@ BORDER_ERROR_KM: Final = 3.0
 # only make more land feasible.
 MAX_RADIUS_KM: Final = (EARTH_RADIUS_KM * np.pi / 2 - BORDER_ERROR_KM) / (1 + SPHERE_MARGIN)
 
+# A city is not a point: its machines may stand so far from its centre.
+CITY_RADIUS: Final = 15.0 / EARTH_RADIUS_KM  # radians
+
 
 class Disk(NamedTuple):
     """Everything within ``radius_km`` of a point (degrees)."""

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from geodata.borders import Land, Ring
+from geodata.borders import Land, Ring, bounds
 from geodata.ring import densified
 from geodata.sphere import EARTH_RADIUS_KM, unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
 
     from geodata.ring import Floats
     from geodata.sphere import Bools
@@ -38,7 +40,7 @@ class Homeland(Land):
         others = [ring for ring in land.rings if land.codes[ring.feature] != country]
         old = [ring for ring in land.rings if land.codes[ring.feature] == country]
         new = [Ring(self._home, ring[:, 0], ring[:, 1]) for ring in rings]
-        self._home_bounds = np.array([ring.bounds for ring in new])
+        self._home_bounds = bounds(new)
         lines = [
             *self._parted(old, new, within=False),
             *self._parted(new, old, within=True),
@@ -63,6 +65,15 @@ class Homeland(Land):
         if self.nearest(unit(latitude, longitude), home) * EARTH_RADIUS_KM <= SAME_BORDER_KM:
             return tuple(sorted((*rest, self._home)))
         return inside
+
+    def features_of(self, points: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The same for many unit vectors."""
+        number, feature = super().features_of(points)
+        doubtful = np.unique(number[feature == self._left_out])
+        sure = ~np.isin(number, doubtful)
+        pairs = [(each, one) for each in doubtful for one in self.features_at_vector(points[each])]
+        more = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+        return np.concatenate([number[sure], more[:, 0]]), np.concatenate([feature[sure], more[:, 1]])
 
     def may_be_home(self, latitude: float, longitude: float) -> bool:
         """A quick first look: whether a point is within the bounds of some ring of home."""

@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from typing import Final
+from socket import AF_INET, AF_INET6, inet_pton
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -112,10 +117,12 @@ def decode(address: str) -> Address:
     An IPv4 address inside IPv4-mapped (RFC 4291), 6to4 (RFC 3056), NAT64 (RFC 6052) and Teredo (RFC 4380, the
     client's) forms is taken out; a zone (``%eth0``) is dropped. Raises ``ValueError`` for what is no address.
     """
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return parsed
-    value = int(parsed)
+    try:
+        if ":" not in address:
+            return ipaddress.IPv4Address(inet_pton(AF_INET, address))
+        value = int.from_bytes(inet_pton(AF_INET6, address), "big")
+    except (OSError, ValueError):  # a zone; or no address, which ipaddress says in better words
+        value = int(ipaddress.ip_address(address))
     if value >> 32 == _MAPPED or value >> 32 == _NAT64:
         return ipaddress.IPv4Address(value & 0xFFFF_FFFF)
     if value >> 96 == _TEREDO:
@@ -123,6 +130,25 @@ def decode(address: str) -> Address:
     if value >> 112 == _6TO4:
         return ipaddress.IPv4Address(value >> 80 & 0xFFFF_FFFF)
     return ipaddress.IPv6Address(value)
+
+
+def embedded(
+    high: NDArray[np.uint64], low: NDArray[np.uint64]
+) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
+    """In which IPv6 addresses, given as halves, :func:`decode` finds IPv4 ones, and these."""
+    inside = low & np.uint64(0xFFFF_FFFF)
+    forms = (
+        ((high == 0) & (low >> np.uint64(32) == _MAPPED), inside),
+        ((high == _NAT64 >> 32) & (low >> np.uint64(32) == 0), inside),
+        (high >> np.uint64(32) == _TEREDO, ~low & np.uint64(0xFFFF_FFFF)),
+        (high >> np.uint64(48) == _6TO4, high >> np.uint64(16) & np.uint64(0xFFFF_FFFF)),
+    )
+    found = np.zeros(len(high), dtype=bool)
+    values = np.zeros(len(high), dtype=np.uint32)
+    for which, value in forms:
+        found |= which
+        values[which] = value[which]
+    return found, values[found]
 
 
 def special_purpose(address: str, lab: tuple[str, ...] = ()) -> SpecialPurpose | None:

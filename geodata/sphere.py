@@ -6,10 +6,13 @@ Angles are radians, vectors float64 arrays of shape (…, 3). A disk (spherical 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from geodata.ranges import Indices
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -65,7 +68,8 @@ def segments_meet(centres: Floats, radii: Floats, start: Floats, end: Floats) ->
     for centre, radius in zip(centres, radii, strict=True):
         a, b = start @ centre, tangent @ centre
         reach, peak = np.hypot(a, b), np.arctan2(b, a)
-        ratio = np.cos(radius) / np.maximum(reach, _TINY)
+        cosine = np.where(np.isinf(radius), -np.inf, np.cos(np.minimum(radius, np.pi)))
+        ratio = cosine / np.maximum(reach, _TINY)
         half = np.where(ratio <= -1, np.pi, np.arccos(np.clip(ratio, -1.0, 1.0)))
         half = np.where(ratio > 1, -np.inf, half)
         low, high = np.maximum(low, peak - half), np.minimum(high, peak + half)
@@ -89,6 +93,60 @@ def witnesses(centres: Floats, radii: Floats) -> Floats:
     points = np.concatenate([centres, _crossings(centres, radii)])
     inside = np.all(angle(points[:, None, :], centres[None, :, :]) <= radii + _TOUCH, axis=1)
     return points[inside]
+
+
+def some_points(centres: Floats, radii: Floats) -> tuple[Floats, Indices]:
+    """Points, and for each of n intersections of k disks which of them is in it: -1 where it is empty.
+
+    As :func:`witnesses` finds them, for disks around the same k centres; ``radii`` is (n, k), infinite where
+    there is no disk, and not all of one row.
+    """
+    apart = angle(centres[:, None, :], centres[None, :, :])
+    which = np.full(len(radii), -1)
+    points = [centres]
+    for place in range(len(centres)):
+        inside = np.isfinite(radii[:, place]) & np.all(apart[place] <= radii + _TOUCH, axis=1)
+        which[inside] = place
+    pairs = [pair for pair in zip(*np.triu_indices(len(centres), 1), strict=True) if apart[pair] > _TINY]
+    hopeless = np.zeros(len(radii), dtype=bool)
+    for one, other in pairs:
+        hopeless |= radii[:, one] + radii[:, other] + 2 * _TOUCH < apart[one, other]
+    rest = np.flatnonzero((which < 0) & ~hopeless)
+    for one, other in pairs:
+        if len(rest):
+            found, corners = _corners(centres, radii[rest], int(one), int(other))
+            which[rest[found]] = np.arange(len(corners)) + sum(map(len, points))
+            points.append(corners)
+            rest = np.delete(rest, found)
+    return np.concatenate(points), which
+
+
+def _corners(centres: Floats, radii: Floats, one: int, other: int) -> tuple[Indices, Floats]:
+    """Of which intersections a crossing of the circles around two centres is a corner, and a corner of each.
+
+    In the directions of one centre, of the other at right angles to it, and of both, a crossing's coordinates
+    are computed as in :func:`_crossings`.
+    """
+    apart = float(angle(centres[one], centres[other]))
+    radius, second = radii[:, one], radii[:, other]
+    with np.errstate(invalid="ignore"):
+        cross = np.flatnonzero((np.abs(radius - second) <= apart + _TOUCH) & (radius + second < np.inf))
+    radius, second = radius[cross], second[cross]
+    towards = centres[other] - centres[one] * np.cos(apart)
+    towards /= np.linalg.norm(towards)
+    axes = np.stack([centres[one], towards, np.cross(centres[one], towards)])
+    below = np.maximum(np.sin(radius) * np.sin(apart), _TINY)
+    product = np.sin((second + radius - apart) / 2) * np.sin((second - radius + apart) / 2)
+    haversine = np.clip(product / below, 0.0, 1.0)
+    height, width = np.cos(radius), np.sin(radius)
+    along, across = width * (1 - 2 * haversine), 2 * width * np.sqrt(haversine * (1 - haversine))
+    limits = np.where(np.isinf(radii[cross]), -2.0, np.cos(np.minimum(radii[cross] + _TOUCH, np.pi)))
+    middle = np.outer(height, axes[0] @ centres.T) + np.outer(along, axes[1] @ centres.T)
+    side = np.outer(across, axes[2] @ centres.T)
+    left, right = np.all(middle + side >= limits, axis=1), np.all(middle - side >= limits, axis=1)
+    found = np.flatnonzero(left | right)
+    across = np.where(left, across, -across)
+    return cross[found], np.stack([height, along, across], axis=1)[found] @ axes
 
 
 def _crossings(centres: Floats, radii: Floats) -> Floats:

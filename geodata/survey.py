@@ -1,117 +1,98 @@
-"""Many hosts seen from the same vantages: whether home, and whether foreign land, is feasible for each.
+"""Many hosts seen from the same vantages: what land and what cities are feasible for each.
 
-Gives what :meth:`Territory.assess` gives, sooner: distances from the vantages to points of land are computed
-once. What they settle is settled in bulk; what is left is assessed one by one, the same disks once.
+Gives what :meth:`Territory.assess` gives, sooner, and asks what that asks: on whose land is some point of
+what a host's disks have in common, and whose borders and cities are in all of them?
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geodata.disk import grown
-from geodata.sphere import angle, unit
+from geodata.disk import CITY_RADIUS, grown
+from geodata.sphere import some_points, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    import numpy.typing as npt
-
+    from geodata.borders import Land
+    from geodata.forest import Forest
+    from geodata.ranges import Indices
     from geodata.sphere import Bools, Floats
     from geodata.territory import Territory
 
-_SLACK: Final = 2e-6  # radians, 13 m: nearer decisions are left to the exact assessment
-_BLOCK: Final = 32  # points of land that are tried on all open hosts at once
-_SPREAD: Final = 256  # points all over the land, tried first
-_NEAR: Final = 1024  # points nearest to a host's nearest vantage, tried then
-
 
 class Survey(NamedTuple):
-    """For each host what :class:`geodata.territory.Feasibility` says under these names."""
+    """For each host what :class:`geodata.territory.Feasibility` says under these names; if any city is."""
 
     consistent: Bools
     home: Bools
     foreign: Bools
+    home_city: Bools
+    foreign_city: Bools
+
+
+class Countries(NamedTuple):
+    """All codes (``??`` for land without one), and as (hosts, codes) which are feasible."""
+
+    codes: tuple[str, ...]
+    feasible: Bools
+
+
+class _Regions(NamedTuple):
+    """What disks around the same places have in common; points, and which of them is in which (-1: none)."""
+
+    centres: Floats
+    radii: Floats
+    points: Floats
+    which: Indices
+
+    @property
+    def consistent(self) -> Bools:
+        return self.which >= 0
+
+    def with_land(self, land: Land, borders: Forest, groups: Bools) -> Bools:
+        """Which groups of features, given as (features, groups), have land in each region."""
+        on = np.zeros((len(self.points) + 1, groups.shape[1]), dtype=bool)  # the last, or -1: of no point
+        point, feature = land.features_of(self.points)
+        np.logical_or.at(on, point, groups[feature])
+        found = on[self.which]
+        return found | borders.meets(self.centres, self.radii, ~found & self.consistent[:, None])
+
+    def with_cities(self, cities: Forest) -> Bools:
+        """Which groups of cities have one in each region, or near enough to it."""
+        asked = np.repeat(self.consistent[:, None], 2, axis=1)
+        return cities.meets(self.centres, self.radii + CITY_RADIUS, asked)
 
 
 def survey(territory: Territory, vantages: Sequence[tuple[float, float]], radii_km: Floats) -> Survey:
     """Assess n hosts from k vantages (latitude, longitude); ``radii_km`` is (n, k), infinite if none."""
-    reach = grown(np.asarray(radii_km, float).reshape(-1, len(vantages)))
-    centres = unit(*np.array(vantages, float).reshape(-1, 2).T)
-    apart = _apart(centres, reach)
-    shown, excluded = [], []
-    masks = (territory.home_features, territory.foreign_features)
-    for features, anchors in zip(masks, territory.anchors, strict=True):
-        near = [territory.nearest_angle(latitude, longitude, features) for latitude, longitude in vantages]
-        excluded.append(apart | np.any(reach < np.array(near) - _SLACK, axis=1))
-        shown.append(_shown(anchors, centres, reach, ~excluded[-1]))
-    found = np.stack([~apart, *shown], axis=1)
-    # Settled: disks apart, or each of home and foreign shown or excluded, with a point that is in all disks.
-    settled = apart | ((shown[0] | excluded[0]) & (shown[1] | excluded[1]) & (shown[0] | shown[1]))
-    rest = np.flatnonzero(~settled)
-    if len(rest):
-        rows, inverse = np.unique(reach[rest], axis=0, return_inverse=True)
-        answers = np.array([_exact(territory, centres, row) for row in rows], dtype=bool)
-        found[rest] = answers[inverse.reshape(-1)]
+    measured, regions = _regions(vantages, radii_km)
+    found = np.ones((len(measured), 5), dtype=bool)
+    groups = np.stack([territory.home_features, territory.foreign_features], axis=1)
+    found[measured] = np.column_stack(
+        [
+            regions.consistent,
+            regions.with_land(territory.land, territory.borders, groups),
+            regions.with_cities(territory.cities),
+        ]
+    )
     return Survey(*found.T)
 
 
-def _exact(territory: Territory, centres: Floats, reach: Floats) -> tuple[bool, bool, bool]:
-    measured = np.isfinite(reach)
-    if not measured.any():
-        return True, True, True
-    land = territory.land_in(centres[measured], reach[measured])
-    if land is None:
-        return False, False, False
-    home, foreign = land & territory.home_features, land & territory.foreign_features
-    return True, bool(home.any()), bool(foreign.any())
+def countries(territory: Territory, vantages: Sequence[tuple[float, float]], radii_km: Floats) -> Countries:
+    """The countries that are feasible for each of n hosts, given as in :func:`survey`."""
+    measured, regions = _regions(vantages, radii_km)
+    codes, groups = territory.by_country
+    found = np.ones((len(measured), len(codes)), dtype=bool)
+    found[measured] = regions.with_land(territory.land, territory.country_borders, groups)
+    return Countries(codes, found)
 
 
-def _apart(centres: Floats, reach: Floats) -> Bools:
-    """Which hosts have two disks that do not meet."""
-    apart = np.zeros(len(reach), dtype=bool)
-    for one, other in zip(*np.triu_indices(len(centres), 1), strict=True):
-        distance = float(angle(centres[one], centres[other]))
-        apart |= reach[:, one] + reach[:, other] < distance - _SLACK
-    return apart
-
-
-def _shown(anchors: Floats, centres: Floats, reach: Floats, wanted: Bools) -> Bools:
-    """Which of the wanted hosts have an anchor in all their disks."""
-    shown = np.zeros(len(reach), dtype=bool)
-    if not len(anchors):
-        return shown
-    distances = angle(anchors[:, None, :], centres[None, :, :]).astype(np.float32)
-    limits = (np.where(np.isinf(reach), 4.0, reach) - _SLACK).astype(np.float32)
-    nearest = np.argmin(limits, axis=1)
-    spread = np.arange(0, len(anchors), max(len(anchors) // _SPREAD, 1))
-    _try(distances[spread], limits, np.flatnonzero(wanted), shown)
-    for vantage in range(len(centres)):
-        order = np.argsort(distances[:, vantage])[:_NEAR]
-        hosts = np.flatnonzero(wanted & ~shown & (nearest == vantage))
-        _try(distances[order], limits, hosts, shown)
-    return shown
-
-
-def _try(
-    distances: npt.NDArray[np.float32],
-    limits: npt.NDArray[np.float32],
-    hosts: npt.NDArray[np.intp],
-    shown: Bools,
-) -> None:
-    """Mark the hosts that have one of the points in all their disks."""
-    for block in _blocks(distances):
-        if not len(hosts):
-            return
-        within = np.ones((len(hosts), len(block)), dtype=bool)
-        for vantage in range(limits.shape[1]):
-            within &= block[:, vantage][None, :] <= limits[hosts, vantage][:, None]
-        hit = within.any(axis=1)
-        shown[hosts[hit]] = True
-        hosts = hosts[~hit]
-
-
-def _blocks(rows: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
-    for start in range(0, len(rows), _BLOCK):
-        yield rows[start : start + _BLOCK]
+def _regions(vantages: Sequence[tuple[float, float]], radii_km: Floats) -> tuple[Bools, _Regions]:
+    """Of which hosts anything was measured, and the regions of these."""
+    radii = grown(np.asarray(radii_km, float).reshape(-1, len(vantages)))
+    centres = unit(*np.array(vantages, float).reshape(-1, 2).T)
+    measured = np.asarray(np.isfinite(radii).any(axis=1))
+    return measured, _Regions(centres, radii[measured], *some_points(centres, radii[measured]))

@@ -18,12 +18,21 @@ import numpy as np
 
 from geodata.borders import shipped_land
 from geodata.city import shipped_cities
-from geodata.disk import BORDER_ERROR_KM, MAX_RADIUS_KM, SPHERE_MARGIN, Disk, disjoint_pair, grown
+from geodata.disk import (
+    BORDER_ERROR_KM,
+    CITY_RADIUS,
+    MAX_RADIUS_KM,
+    SPHERE_MARGIN,
+    Disk,
+    disjoint_pair,
+    grown,
+)
 from geodata.errors import GeodataError
+from geodata.forest import Forest
 from geodata.geojson import read_rings
 from geodata.homeland import Homeland
 from geodata.sphere import EARTH_RADIUS_KM, tightest, unit, witnesses
-from geodata.survey import Survey, survey
+from geodata.survey import Countries, Survey, countries, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,10 +42,17 @@ if TYPE_CHECKING:
     from geodata.city import City
     from geodata.sphere import Bools, Floats
 
-__all__ = ["BORDER_ERROR_KM", "NOWHERE", "SPHERE_MARGIN", "Disk", "Feasibility", "Survey", "Territory"]
+__all__ = [
+    "BORDER_ERROR_KM",
+    "NOWHERE",
+    "SPHERE_MARGIN",
+    "Countries",
+    "Disk",
+    "Feasibility",
+    "Survey",
+    "Territory",
+]
 
-# A city is not a point: its machines may stand so far from its centre.
-CITY_RADIUS_KM: Final = 15.0
 _FEW: Final = 8  # disks; of more, most hold a smaller one whole or the contradiction is between two
 _MAX_KNOWN: Final = 65_536  # assessments kept: many addresses share vantages and round-trip times
 
@@ -99,18 +115,28 @@ class Territory:
         return cls(country, land)
 
     @cached_property
-    def anchors(self) -> tuple[Floats, Floats]:
-        """Points of home's land and of foreign land, as vectors, many along the borders."""
-        cities = np.array(
-            [
-                index
-                for index in np.flatnonzero(self.home_cities)
-                if self.contains(self._cities.all[index].latitude, self._cities.all[index].longitude)
-            ],
-            dtype=np.intp,
+    def cities(self) -> Forest:
+        """Cities at home and abroad, as two groups."""
+        return Forest.of_points(
+            [self._cities.where[which] for which in (self.home_cities, ~self.home_cities)]
         )
-        home = np.concatenate([self.land.anchors(self.home_features), self._cities.where[cities]])
-        return home, self.land.anchors(self.foreign_features)
+
+    @cached_property
+    def by_country(self) -> tuple[tuple[str, ...], Bools]:
+        """All codes, and as (features, codes) which features each is of."""
+        codes = [code or "??" for code in self.land.codes]
+        found = tuple(sorted(set(codes)))
+        return found, np.array(codes)[:, None] == np.array(found)
+
+    @cached_property
+    def country_borders(self) -> Forest:
+        """The borders of each country, in the order of their codes."""
+        return self.land.forest(self.by_country[1].T)
+
+    @cached_property
+    def borders(self) -> Forest:
+        """The borders of home's land and of foreign land, as two groups."""
+        return self.land.forest(np.stack([self.home_features, self.foreign_features]))
 
     @property
     def country_name(self) -> str:
@@ -158,12 +184,16 @@ class Territory:
         return known
 
     def assess_many(self, vantages: Sequence[tuple[float, float]], radii_km: Floats) -> Survey:
-        """What :meth:`assess` says of many hosts at once, without countries and cities.
+        """What :meth:`assess` says of many hosts at once; of cities only whether there is one.
 
         ``vantages`` are k places (latitude, longitude), ``radii_km`` is (n, k), infinite where a vantage has
         no measurement of a host.
         """
         return survey(self, vantages, radii_km)
+
+    def countries_of_many(self, vantages: Sequence[tuple[float, float]], radii_km: Floats) -> Countries:
+        """The countries that :meth:`assess` says, of many hosts as in :meth:`assess_many`."""
+        return countries(self, vantages, radii_km)
 
     def _assess(self, disks: Sequence[Disk]) -> Feasibility:
         if not disks:
@@ -179,7 +209,7 @@ class Territory:
         covered = self.land_in(centres, radii)
         if covered is None:
             return NOWHERE
-        reach = np.cos(np.minimum(radii + CITY_RADIUS_KM / EARTH_RADIUS_KM, np.pi))
+        reach = np.cos(np.minimum(radii + CITY_RADIUS, np.pi))
         return self._feasible(covered, np.all(self._cities.where @ centres.T >= reach, axis=1))
 
     def land_in(self, centres: Floats, radii: Floats) -> Bools | None:

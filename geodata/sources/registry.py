@@ -6,7 +6,10 @@ abroad, so it is one vote among others.
 
 from __future__ import annotations
 
-import importlib.metadata
+from collections import defaultdict
+from functools import cache
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import iptocc
@@ -15,7 +18,6 @@ import numpy as np
 from geodata.bulk import Column
 from geodata.sources.parsed import Entry
 from geodata.sources.source import Found, country
-from geodata.special import decode
 
 if TYPE_CHECKING:
     from geodata.bulk import Addresses
@@ -25,32 +27,43 @@ if TYPE_CHECKING:
 _DATES: Final = {"3.3.170": "2026-10-27"}
 
 
+@cache
+def _entries(code: str | None) -> tuple[Entry, ...]:
+    known = country(code)
+    return () if known is None else (Entry(country=known),)
+
+
+def _version() -> str:
+    """The installed version, by the name of the directory that says so; one look, if there is one such."""
+    named = [path.name for path in Path(iptocc.__file__).parents[1].glob("iptocc-*.dist-info")]
+    if len(named) == 1:
+        return named[0].removeprefix("iptocc-").removesuffix(".dist-info")
+    from importlib.metadata import version  # noqa: PLC0415  to import it takes longer than to open a snapshot
+
+    return version("iptocc")
+
+
 class Registry:
     """The registries' data of the installed iptocc."""
 
     def __init__(self) -> None:
-        self.version: str | None = importlib.metadata.version("iptocc")
+        self.version: str | None = _version()
         self.date: str | None = _DATES.get(self.version)
 
     def look_up(self, address: Address) -> Found | None:
         """The record for an address; iptocc does not say of which block, so the prefix is the address."""
-        found = country(iptocc.country_code(str(address)))
-        if found is None:
-            return None
-        return Found(f"{address}/{address.max_prefixlen}", (Entry(country=found),))
+        written = str(address)
+        entries = _entries(iptocc.country_code(written))
+        return Found(f"{written}/{address.max_prefixlen}", entries) if entries else None
 
     def column(self, addresses: Addresses) -> Column:
         """What is said of very many addresses."""
-        numbers: dict[str | None, int] = {}
-        codes = np.empty(len(addresses.texts), dtype=np.uint32)
-        for place, text in enumerate(addresses.texts):
-            found = iptocc.country_code(text if ":" not in text else str(decode(text)))
-            codes[place] = numbers.setdefault(found, len(numbers))
-        known = [country(found) for found in numbers]
-        # Code 0 is that of nothing.
-        order = np.array([place + 1 if each else 0 for place, each in enumerate(known)], dtype=np.uint32)
-        entries = [() if each is None else (Entry(country=each),) for each in known]
-        return Column(order[codes] if len(order) else codes, [(), *entries])
+        numbers: defaultdict[str | None, int] = defaultdict(count(1).__next__)
+        found = map(numbers.__getitem__, map(iptocc.country_code, addresses.texts))
+        codes = np.fromiter(found, np.uint32, len(addresses.texts))
+        known = [(), *(_entries(code) for code in numbers)]
+        codes[np.isin(codes, [number for number, entries in enumerate(known) if not entries])] = 0
+        return Column(codes, known)
 
     def close(self) -> None:
         """Nothing is held open."""

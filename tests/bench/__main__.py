@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     if given.write_readme and partial:
         parser.error("README's tables are those of a whole run: --write-readme goes with none but --scamper")
     options = Options(given.runs, given.targets, given.seed, given.scamper)
-    described = machine.described()
+    described = machine.described(machine.PACKAGES, machine.LIBRARIES)
     played = []
     try:
         sandbox.enter()
@@ -50,7 +50,8 @@ def main(arguments: list[str]) -> int:
     summary, details = table.summary(described, played), table.details(described, played)
     sys.stdout.write(f"{summary}\n{details}")
     if given.write_readme:
-        _README.write_text(table.placed(_README.read_text(encoding="utf-8"), summary), encoding="utf-8")
+        document = table.placed(_README.read_text(encoding="utf-8"), summary, table.PROBES)
+        _README.write_text(document, encoding="utf-8")
         _RESULTS.write_text(details, encoding="utf-8")
     return 0
 

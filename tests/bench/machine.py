@@ -7,18 +7,21 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-_PACKAGES: Final = ("scamper", "traceroute", "mtr-tiny", "fping", "nmap")
-_LIBRARIES: Final = ("icmplib", "pycaracal")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PACKAGES: Final = ("scamper", "traceroute", "mtr-tiny", "fping", "nmap")
+LIBRARIES: Final = ("icmplib", "pycaracal")
 
 
-def described() -> str:
-    """Date, machine and versions, one sentence each."""
+def described(packages: Iterable[str], libraries: Iterable[str]) -> str:
+    """Date, machine and versions of the peers, Debian packages and Python's, one sentence."""
     today = dt.datetime.now(tz=dt.UTC).date()
     system = f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
-    peers = [f"{name} {version}" for name in _PACKAGES if (version := _package(name))]
-    peers += [f"{name} {version}" for name in _LIBRARIES if (version := _library(name))]
+    peers = [f"{name} {version}" for name in packages if (version := _package(name))]
+    peers += [f"{name} {version}" for name in libraries if (version := _library(name))]
     named = ", ".join(peers) or "no peer at all"
     return f"Measured on {today} on {os.cpu_count()} cores ({system}), with {named}."
 

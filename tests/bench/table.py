@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # Name, what its world is, what is asked, and what was found.
 Played: TypeAlias = "tuple[str, str, Sequence[Claim], Evidence]"
-BEGIN: Final = "<!-- bench-probes -->"
-END: Final = "<!-- /bench-probes -->"
+PROBES: Final = "bench-probes"
+GEODATA: Final = "bench-geodata"
 _LEGEND: Final = (
     "Medians of n runs. Wall clock and processor time are those of the whole process, its start included; "
     "probes are counted where they leave the namespace. Found are hops (of pings, answers) of those that "
@@ -87,12 +87,12 @@ def facts(scenario: str, evidence: Evidence) -> list[str]:
     return lines
 
 
-def summary(machine: str, played: Sequence[Played]) -> str:
-    """What was asked and whether it was met."""
+def summary(machine: str, played: Sequence[Played], where: str = "world") -> str:
+    """What was asked and whether it was met; ``where`` is the head of the names."""
     lines = [
         *textwrap.wrap(machine, _WIDTH),
         "",
-        _line(["world", "asked", "bound", "measured", ""]),
+        _line([where, "asked", "bound", "measured", ""]),
         _rule(5),
     ]
     for name, _, asked, evidence in played:
@@ -128,13 +128,14 @@ def details(machine: str, played: Sequence[Played]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def placed(text: str, tables: str) -> str:
-    """A document with the tables between the two marks; a ValueError where the marks are not in it."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def placed(text: str, tables: str, section: str) -> str:
+    """A document with the tables between a section's two marks; a ValueError where these are not in it."""
+    marks = f"<!-- {section} -->", f"<!-- /{section} -->"
+    before, begin, rest = text.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"no section between {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{tables}{END}{after}"
+        raise ValueError(f"no section between {marks[0]} and {marks[1]}")
+    return f"{before}{begin}\n{tables}{end}{after}"
 
 
 def _number(value: float) -> str:

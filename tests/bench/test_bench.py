@@ -287,18 +287,20 @@ class TestTable:
             assert len({line.count("|") for line in lines}) == 1
 
     def test_its_place_in_a_document(self) -> None:
-        text = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
-        once = table.placed(text, "new\n")
-        assert once == f"before\n{table.BEGIN}\nnew\n{table.END}\nafter\n"
-        assert table.placed(once, "new\n") == once
+        text = "before\n<!-- some -->\nold\n<!-- /some -->\nafter\n"
+        once = table.placed(text, "new\n", "some")
+        assert once == "before\n<!-- some -->\nnew\n<!-- /some -->\nafter\n"
+        assert table.placed(once, "new\n", "some") == once
 
     def test_readme_has_one(self) -> None:
         readme = Path(__file__).parents[2] / "README.md"
-        assert "| world | asked |" in table.placed(readme.read_text(encoding="utf-8"), self.document())
+        for section in (table.PROBES, table.GEODATA):
+            text = table.placed(readme.read_text(encoding="utf-8"), self.document(), section)
+            assert "| world | asked |" in text
 
     def test_a_document_without_a_place(self) -> None:
         with pytest.raises(ValueError, match="no section"):
-            table.placed("before", "new")
+            table.placed("before", "new", table.PROBES)
 
 
 SCAMPER = [

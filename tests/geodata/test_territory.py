@@ -352,65 +352,6 @@ class TestAgainstBruteForce:
         assert pakistan.assess([Disk(*centre, max(radius - 1, 0))]).countries <= both.countries
 
 
-class TestManyHosts:
-    """What is assessed in bulk is what would have been assessed one by one."""
-
-    VANTAGES = (KARACHI, LAHORE, ISLAMABAD, DUBAI)
-
-    def _check(
-        self,
-        territory: Territory,
-        radii: Floats,
-        vantages: tuple[tuple[float, float], ...] = VANTAGES,
-    ) -> None:
-        many = territory.assess_many(vantages, radii)
-        each = [
-            territory.assess([Disk(*place, radius) for place, radius in zip(vantages, row, strict=True)])
-            for row in radii.tolist()
-        ]
-        assert many.consistent.tolist() == [one.consistent for one in each]
-        assert many.home.tolist() == [one.home for one in each]
-        assert many.foreign.tolist() == [one.foreign for one in each]
-
-    @given(
-        rows=st.lists(
-            st.lists(st.floats(0, 3000) | st.just(float("inf")), min_size=4, max_size=4),
-            min_size=1,
-            max_size=12,
-        )
-    )
-    @settings(max_examples=100, deadline=None)
-    def test_of_any_radii(self, pakistan: Territory, rows: list[list[float]]) -> None:
-        self._check(pakistan, np.array(rows))
-
-    @given(
-        truths=st.lists(places, min_size=1, max_size=12),
-        excess=st.lists(st.floats(0, 200), min_size=48, max_size=48),
-    )
-    @settings(max_examples=100, deadline=None)
-    def test_of_hosts_somewhere(
-        self, pakistan: Territory, truths: list[tuple[float, float]], excess: list[float]
-    ) -> None:
-        hosts = np.array(truths)
-        distances = np.stack([distance_km(*place, *hosts.T) for place in self.VANTAGES], axis=1)
-        self._check(pakistan, distances + np.array(excess).reshape(12, 4)[: len(hosts)])
-
-    def test_of_another_home(self) -> None:
-        radii = np.array([[9000.0, 9000, 9000, 5300], [50, 9000, 9000, 9000], [3000, 3000, 3000, 2200]])
-        self._check(Territory.load("FR"), radii)
-
-    def test_of_disks_that_are_as_large_as_hemispheres(self, pakistan: Territory) -> None:
-        """Two of these, opposite each other, meet in a band around the Earth that has no corners."""
-        opposite = (KARACHI, (-KARACHI[0], KARACHI[1] - 180))
-        radii = np.array([[10_030.0, 10_030.0], [10_000.0, 10_030.0], [100.0, 19_000.0]])
-        self._check(pakistan, radii, opposite)
-        assert pakistan.assess_many(opposite, radii).consistent.all()
-
-    def test_of_none_and_of_nothing_measured(self, pakistan: Territory) -> None:
-        assert pakistan.assess_many(self.VANTAGES, np.empty((0, 4))).home.tolist() == []
-        self._check(pakistan, np.array([[np.inf] * 4, [np.nan] * 4, [20_000.0] * 4]))
-
-
 def _write(path: Path, rings: list[list[list[float]]]) -> Path:
     path.write_text(
         json.dumps(

@@ -11,16 +11,15 @@ import asyncio
 import contextlib
 import ipaddress
 import json
-import re
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probes.engine.pacing import Pace, Rates
 from probes.observation import TraceResult
 from probes.session import Session
 from probes.vantages.vantage import Vantage
+from tests.bench import memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +31,8 @@ async def main(first: str, targets: int, rate: float, wait_s: float, block_ms: f
     pace = Pace(Rates(process=rate, vantage=rate, target=rate))
     async with Session(Vantage(id="v", latitude=0, longitude=0), pace) as session:
         await trace(session.engine, addresses(first, 1), wait_s, [])  # whatever is only done once
-        before = _memory("VmRSS")
-        _forget_peak()
+        before = memory.octets("VmRSS")
+        memory.forget_peak()
         blocker = asyncio.create_task(block(block_ms / 1000)) if block_ms > 0 else None
         rtts: list[tuple[str, int, str, float]] | None = None if block_ms < 0 else []
         wall, cpu = time.monotonic(), time.process_time()
@@ -43,7 +42,7 @@ async def main(first: str, targets: int, rate: float, wait_s: float, block_ms: f
             blocker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await blocker
-        octets = _memory("VmHWM") - before
+        octets = memory.octets("VmHWM") - before
         return {"wall_s": wall, "cpu_s": cpu, "reached": reached, "octets": octets, "rtts": rtts or []}
 
 
@@ -78,19 +77,6 @@ def addresses(first: str, count: int) -> Iterator[str]:
     """So many addresses, none of them kept."""
     start = ipaddress.IPv4Address(first)
     return (str(start + index) for index in range(count))
-
-
-def _forget_peak() -> None:
-    """Have the peak of the resident set start anew (proc(5))."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _memory(name: str) -> int:
-    """Octets, from the process's status."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 if __name__ == "__main__":

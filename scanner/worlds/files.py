@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from scanner.worlds.world import World
 
 METRO_KM: Final = 40.0
-_BATCH: Final = 50_000
 _COLUMNS: Final = ("endpoint", "location", "accept", "kind", "metro", "relay_km", "note")
 
 
@@ -35,8 +34,8 @@ def write(world: World, directory: Path) -> None:
     _yaml(directory / "register.yaml", _register(world))
     _yaml(directory / "vantages.yaml", {"version": 1, "vantages": list(_vantages(world))})
     with (directory / "observations.jsonl").open("wb") as stream:
-        for host in world.hosts:
-            stream.write(encode_observations(world.recorder.observations(host)))
+        for one in world.observations():
+            stream.write(encode_observations([one]))
     write_snapshot(directory / "geodata", world.databases)
     rows = [_truth(world, host) for host in world.hosts]
     text = io.StringIO()
@@ -100,6 +99,7 @@ def _vantages(world: World) -> Iterator[dict[str, Any]]:
             "location_error_km": one.error_km,
             "network": f"AS{one.asn}",
             "kind": "recorded",
+            **({"addresses": [one.address]} if one.address is not None else {}),
         }
 
 

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
 from probes.simnet.geography import great_circle_km
-from scanner.worlds.census import HOSTS, HOSTS6, Census, observers
+from scanner.worlds.census import HOSTS, HOSTS6, OBSERVERS, SQUATTED, Census, observers
 from scanner.worlds.database import Databases, Network
 from scanner.worlds.gazetteer import Gazetteer
 from scanner.worlds.record import Recorder
@@ -26,7 +26,6 @@ MAX_ENDPOINTS: Final = 100_000
 _STARTED: Final = datetime(2026, 11, 1, tzinfo=UTC)
 _ROUTERS: Final = ipaddress.IPv4Network("245.0.0.0/8")  # reserved (RFC 1112); a /24 a city
 _ROUTERS6: Final = ipaddress.IPv6Network("2001:db8:8000::/33")  # documentation (RFC 3849); a /64 a city
-_SQUATTED: Final = "244.7.0.0/24"  # somebody's, far away, and used inside by operators of vantages
 _ROUTERS_ASN: Final = 65000
 _HOSTS_ASN: Final = 4_200_000_000  # of private use (RFC 6996)
 # Disks that are said to contradict each other are apart by more than a sphere's and a border's error.
@@ -46,7 +45,8 @@ class World:
     databases: dict[str, Any]
 
     def observations(self) -> Iterator[Observation]:
-        """What a scan would have measured, host after host."""
+        """What a scan would have measured: of the vantages themselves first, then host after host."""
+        yield from self.recorder.mutual()
         for host in self.hosts:
             yield from self.recorder.observations(host)
 
@@ -66,14 +66,14 @@ def generate(seed: int, endpoints: int, country: str = "PK", vantages: int | Non
     honest = _found_out(recorder, hosts)
     recorder = Recorder(seed, gazetteer, honest, routers.address, _STARTED)
     networks = [network for host in hosts for network in _networks(recorder, host)]
-    networks.append(Network(_SQUATTED, _ROUTERS_ASN - 1, "FAR-AWAY", gazetteer.far[0].country))
+    networks.append(Network(f"{SQUATTED}0/24", _ROUTERS_ASN - 1, "FAR-AWAY", gazetteer.far[0].country))
     for host in hosts:  # routers get their addresses when the first way leads over their city
         for server in host.servers:
             for observer in honest:
                 for spot in recorder.link(observer, server).way.stops:
                     routers.address(spot, 0, 4)
     networks += routers.networks()
-    lab = [str(HOSTS), str(HOSTS6), str(_ROUTERS), str(_ROUTERS6), _SQUATTED]
+    lab = [str(HOSTS), str(HOSTS6), str(_ROUTERS), str(_ROUTERS6), f"{SQUATTED}0/24", f"{OBSERVERS}0/24"]
     databases = Databases.of(seed, gazetteer, country).describe(f"random-{seed}", DATE, lab, networks)
     return World(seed, country, honest, hosts, recorder, databases)
 
@@ -85,7 +85,7 @@ class _Routers:
         self._numbers: dict[tuple[str, str], int] = {}
 
     def address(self, spot: Spot, number: int, version: int) -> str:
-        """The address of a router of a city (up to 200), IPv4 or IPv6."""
+        """The address of a router of a city, IPv4 or IPv6."""
         city = self._numbers.setdefault((spot.country, spot.city), len(self._numbers))
         if version == 4:
             return str(_ROUTERS.network_address + (city << 8) + 1 + number)
@@ -144,12 +144,28 @@ def _contradicted(recorder: Recorder, server: Server, among: set[str]) -> bool:
 
 
 def _found_out(recorder: Recorder, hosts: tuple[Host, ...]) -> tuple[Observer, ...]:
-    """The vantages, of which only those lie whose lie some unicast host contradicts."""
+    """The vantages, of which only those lie whose lie a unicast host or another vantage contradicts."""
     honest = {one.id for one in recorder.observers if not one.lies}
     servers = [server for host in hosts for server in host.servers if len(server.sites) == 1]
     return tuple(
         one
-        if not one.lies or any(_contradicted(recorder, server, honest | {one.id}) for server in servers)
+        if not one.lies
+        or any(_contradicted(recorder, server, honest | {one.id}) for server in servers)
+        or _is_refuted(recorder, one, honest)
         else replace(one, declared=one.spot, lies=False)
         for one in recorder.observers
     )
+
+
+def _is_refuted(recorder: Recorder, one: Observer, honest: set[str]) -> bool:
+    """Whether it and an honest vantage answer each other sooner than light gets from its false place."""
+    for other in recorder.observers:
+        for observer, asked in ((one, other), (other, one)):
+            server = asked.server
+            if other.id in honest and server is not None:
+                link = recorder.link(observer, server)
+                far_km = great_circle_km(one.declared, other.declared)
+                reach_km = 100 * link.rtt_ms * _MARGIN + one.error_km + other.error_km + _SLACK_KM
+                if link.reached and far_km > reach_km:
+                    return True
+    return False

@@ -90,6 +90,8 @@ def _world(job: tuple[int, int, Path, str]) -> list[Judged]:
     seed, endpoints, directory, country = job
     files.write(generate(seed, endpoints, country), directory)
     inputs = load(directory / "register.yaml", directory / "vantages.yaml", directory / "geodata")
+    places = json.loads((directory / "places.json").read_bytes())
+    lie = ", where a vantage lies" if any(one["lies"] for one in places.values()) else ""
     truth = {
         name: Truth(
             location=one["location"],
@@ -97,12 +99,11 @@ def _world(job: tuple[int, int, Path, str]) -> list[Judged]:
             accept=tuple(one["accept"]),
             metro=bool(one["metro"]),
             relay_km=one["relay_km"],
-            note=f"seed {seed}: {one['note']}",
+            note=f"seed {seed}{lie}: {one['note']}",
         )
         for name, one in json.loads((directory / "truth.json").read_bytes()).items()
     }
     run = judge(inputs, directory / "observations.jsonl")
-    places = json.loads((directory / "places.json").read_bytes())
     honest = {one.id: one for one in inputs.vantages if not places[one.id]["lies"]}
     for result in run.endpoints:
         if truth[result.endpoint].metro:

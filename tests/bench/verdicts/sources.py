@@ -70,7 +70,10 @@ def pakistan(directory: Path) -> Exhibit:
         exhibit.missing = f"sarhad demo ended with {done.returncode}: {' '.join(done.stderr.split())[-200:]}"
         return exhibit
     said = yaml.safe_load(_WORLD.read_bytes())["truth"]
-    truth = {name: Truth(one["location"], note=one.get("note", "")) for name, one in said.items()}
+    truth = {
+        name: Truth(one["location"], note=one.get("note", ""), path=one.get("path"))
+        for name, one in said.items()
+    }
     exhibit.judged += judged(decode(output.read_bytes()), truth, Territory.load("PK"))
     return exhibit
 
@@ -99,6 +102,7 @@ def _world(job: tuple[int, int, Path, str]) -> list[Judged]:
             accept=tuple(one["accept"]),
             metro=bool(one["metro"]),
             relay_km=one["relay_km"],
+            path=one["path"],
             note=f"seed {seed}{lie}: {one['note']}",
         )
         for name, one in json.loads((directory / "truth.json").read_bytes()).items()

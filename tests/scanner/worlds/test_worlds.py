@@ -169,6 +169,13 @@ class TestTruth:
     def test_every_kind_is_there(self) -> None:
         assert {host.kind for seed in range(4) for host in made(seed).hosts} == set(census._KINDS)
 
+    def test_paths_that_leave(self, directory: Path) -> None:
+        truth = json.loads((directory / "truth.json").read_bytes())
+        paths = Counter((one["kind"], one["path"]) for one in truth.values())
+        assert paths["honest", "domestic"] > paths["honest", "leaves"] > 0
+        assert not paths["foreign", "domestic"]
+        assert not paths["scrubbed", "domestic"]
+
     def test_who_asks_for_a_split_name_can_find_it_out(self) -> None:
         for seed in range(6):
             honest = {one.id for one in made(seed).observers if not one.lies}

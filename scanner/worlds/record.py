@@ -115,7 +115,7 @@ class Recorder:
                 of = _Of(self, host, nearest.observer, first + timedelta(seconds=59))
                 yield from of.application(nearest, _CALM_TRIES, "-calm")
 
-    def mutual(self) -> Iterator[Observation]:
+    def mutual(self) -> Iterator[PingObservation]:
         """The vantages' pings of each other."""
         for number, observer in enumerate(self.observers):
             moment = self._started - timedelta(seconds=len(self.observers) - number)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
+from probes.observation import PingObservation, TcpObservation
 from probes.simnet.geography import great_circle_km
 from scanner.worlds.census import HOSTS, HOSTS6, OBSERVERS, SQUATTED, Census, observers
 from scanner.worlds.database import Databases, Network
@@ -123,35 +124,43 @@ def _is_listed(recorder: Recorder, host: Host, server: Server) -> bool:
     if host.number % 2:
         return True
     if host.kind == "anycast":
-        return not _contradicted(recorder, server, {one.id for one in recorder.observers if not one.lies})
+        return not _contradicted(
+            recorder, host, server, {one.id for one in recorder.observers if not one.lies}
+        )
     return server.errors_in_front or not any(
         recorder.link(observer, server).reached for observer in recorder.observers
     )
 
 
-def _contradicted(recorder: Recorder, server: Server, among: set[str]) -> bool:
-    """Whether two of some vantages get answers that no one place is near enough to give."""
-    links = [
-        link
-        for observer in recorder.observers
-        if observer.id in among and (link := recorder.link(observer, server)).reached
-    ]
+def _contradicted(recorder: Recorder, host: Host, server: Server, among: set[str]) -> bool:
+    """Whether two of some vantages measured times that no one place is near enough to give."""
+    reach_km: dict[str, float] = {}
+    seen = {one.id: one for one in recorder.observers if one.id in among}
+    for made in recorder.observations(host):
+        if (
+            isinstance(made, PingObservation | TcpObservation)
+            and made.address == server.address
+            and made.vantage in seen
+            and made.result is not None
+            and made.result.rtts_ms
+        ):
+            far_km = 100 * min(made.result.rtts_ms) * _MARGIN + seen[made.vantage].error_km + _SLACK_KM
+            reach_km[made.vantage] = min(far_km, reach_km.get(made.vantage, far_km))
     return any(
-        great_circle_km(one.observer.declared, other.observer.declared)
-        > sum(100 * link.rtt_ms * _MARGIN + link.observer.error_km + _SLACK_KM for link in (one, other))
-        for one, other in combinations(links, 2)
+        great_circle_km(seen[one].declared, seen[other].declared) > reach_km[one] + reach_km[other]
+        for one, other in combinations(reach_km, 2)
     )
 
 
 def _found_out(recorder: Recorder, hosts: tuple[Host, ...]) -> tuple[Observer, ...]:
     """The vantages, of which only those lie whose lie a unicast host or another vantage contradicts."""
     honest = {one.id for one in recorder.observers if not one.lies}
-    servers = [server for host in hosts for server in host.servers if len(server.sites) == 1]
+    unicast = [(host, server) for host in hosts for server in host.servers if len(server.sites) == 1]
     return tuple(
         one
         if not one.lies
-        or any(_contradicted(recorder, server, honest | {one.id}) for server in servers)
         or _is_refuted(recorder, one, honest)
+        or any(_contradicted(recorder, *each, honest | {one.id}) for each in unicast)
         else replace(one, declared=one.spot, lies=False)
         for one in recorder.observers
     )
@@ -159,13 +168,13 @@ def _found_out(recorder: Recorder, hosts: tuple[Host, ...]) -> tuple[Observer, .
 
 def _is_refuted(recorder: Recorder, one: Observer, honest: set[str]) -> bool:
     """Whether it and an honest vantage answer each other sooner than light gets from its false place."""
-    for other in recorder.observers:
-        for observer, asked in ((one, other), (other, one)):
-            server = asked.server
-            if other.id in honest and server is not None:
-                link = recorder.link(observer, server)
-                far_km = great_circle_km(one.declared, other.declared)
-                reach_km = 100 * link.rtt_ms * _MARGIN + one.error_km + other.error_km + _SLACK_KM
-                if link.reached and far_km > reach_km:
-                    return True
+    seen = {each.id: each for each in recorder.observers}
+    for made in recorder.mutual():
+        pair = {made.vantage, made.endpoint.removeprefix("vantage/")}
+        if one.id not in pair or not pair - {one.id} <= honest or not made.result or not made.result.rtts_ms:
+            continue
+        (other,) = (seen[name] for name in pair - {one.id})
+        reach_km = 100 * min(made.result.rtts_ms) * _MARGIN + one.error_km + other.error_km + _SLACK_KM
+        if great_circle_km(one.declared, other.declared) > reach_km:
+            return True
     return False

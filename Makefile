@@ -4,11 +4,12 @@
 #   make lint   types and style
 #   make bench-probes   the probe engine against its peers, and README's table of that; under twenty minutes
 #   make bench-geodata   look-ups and territory against their peers, and README's table of that; under five minutes
+#   make bench-verdict  verdicts held against what is true, and README's table of that; under twenty minutes
 #   make lock   resolve the dependencies anew
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-run test bench-probes bench-geodata lint format lock schema clean tools
+.PHONY: help demo demo-run test bench-probes bench-geodata bench-verdict lint format lock schema clean tools
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command -v $$p && break ; done)
 VENV := .venv
@@ -67,6 +68,9 @@ bench-probes: $(VENV)/bench.stamp tools
 
 bench-geodata: $(VENV)/bench.stamp
 	@$(BIN)/python -m tests.bench.geodata $(or $(BENCH),--write-readme)
+
+bench-verdict: $(VENV)/run.stamp
+	@$(BIN)/python -m tests.bench.verdicts $(or $(BENCH),--write-readme)
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .

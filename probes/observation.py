@@ -150,6 +150,7 @@ class TlsResult(Record, frozen=True, kw_only=True):
     ``handshake_ms`` runs from the client's last flight that the proof depends on to the server's signature
     over it (CertificateVerify, or ServerKeyExchange in TLS 1.2): it bounds how far away *the holder of the
     certificate's key* is, whoever answered TCP. Minima over ``sent`` tries.
+    ``certificate_ms`` runs from the ClientHello to the certificate, which anybody can have: it bounds no key.
     """
 
     port: int
@@ -163,6 +164,7 @@ class TlsResult(Record, frozen=True, kw_only=True):
     issuer: str | None = None
     sans: tuple[str, ...] = ()
     verified: bool | None = None
+    certificate_ms: float | None = None
 
 
 class Redirect(Record, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ class Vantage(Model):
     interface: str | None = None
     resolvers: Annotated[tuple[str, ...], Field(max_length=16)] = ()
     resolver_port: Annotated[int, Field(ge=1, le=65_535)] = 53
+    addresses: Annotated[tuple[str, ...], Field(max_length=16)] = ()
 
     @field_validator("netns")
     @classmethod
@@ -59,9 +60,9 @@ class Vantage(Model):
     def _source_address(cls, value: str | None) -> str | None:
         return None if value is None else _address(value)
 
-    @field_validator("resolvers")
+    @field_validator("resolvers", "addresses")
     @classmethod
-    def _resolvers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_address, value))
 
     @model_validator(mode="after")

@@ -34,7 +34,7 @@ def claims(scenario: str, asked: Iterable[Claim], evidence: Evidence) -> list[st
         value = claim.value(evidence)
         measured = "-" if value is None else claim.form.format(value)
         bound = f"{claim.compare} {claim.form.format(claim.bound)}"
-        lines.append(_line([scenario, claim.words, bound, measured, _VERDICT[claim.met(evidence)]]))
+        lines.append(line([scenario, claim.words, bound, measured, _VERDICT[claim.met(evidence)]]))
     return lines
 
 
@@ -42,7 +42,7 @@ def row(each: Row) -> str:
     """One line of the table of tools."""
     tool = f"**{each.tool}**" if each.tool.partition(" ")[0] == OURS else each.tool
     if not each.runs:
-        return _line([each.scenario, tool, "0", *["-"] * 8, each.missing or "not run"])
+        return line([each.scenario, tool, "0", *["-"] * 8, each.missing or "not run"])
     first = each.runs[0].score
     error = each.error_ms(0.9)
     notes = [each.note]
@@ -70,7 +70,7 @@ def row(each: Row) -> str:
         f"{each.median('busy'):.0%}",
         "; ".join(note for note in notes if note),
     ]
-    return _line(cells)
+    return line(cells)
 
 
 def facts(scenario: str, evidence: Evidence) -> list[str]:
@@ -80,10 +80,10 @@ def facts(scenario: str, evidence: Evidence) -> list[str]:
     columns = list(dict.fromkeys(column for _, separator, column in names if separator))
     if not rows:
         return []
-    lines = [_line([scenario, *columns]), _rule(len(columns) + 1)]
+    lines = [line([scenario, *columns]), rule(len(columns) + 1)]
     for head in rows:
         values = [evidence.facts.get(f"{head}: {column}") for column in columns]
-        lines.append(_line([head, *("-" if value is None else _number(value) for value in values)]))
+        lines.append(line([head, *("-" if value is None else _number(value) for value in values)]))
     return lines
 
 
@@ -92,8 +92,8 @@ def summary(machine: str, played: Sequence[Played], where: str = "world") -> str
     lines = [
         *textwrap.wrap(machine, _WIDTH),
         "",
-        _line([where, "asked", "bound", "measured", ""]),
-        _rule(5),
+        line([where, "asked", "bound", "measured", ""]),
+        rule(5),
     ]
     for name, _, asked, evidence in played:
         lines += claims(name, asked, evidence)
@@ -119,7 +119,7 @@ def details(machine: str, played: Sequence[Played]) -> str:
         "router",
         "",
     ]
-    lines += ["", *textwrap.wrap(_LEGEND, _WIDTH), "", _line(heads), _rule(len(heads))]
+    lines += ["", *textwrap.wrap(_LEGEND, _WIDTH), "", line(heads), rule(len(heads))]
     for _, _, _, evidence in played:
         lines += [row(each) for each in evidence.rows.values()]
     for name, _, _, evidence in played:
@@ -144,9 +144,11 @@ def _number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """One line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
-def _rule(columns: int) -> str:
+def rule(columns: int) -> str:
+    """What stands under a table's head."""
     return "|" + "---|" * columns

@@ -1,7 +1,8 @@
 """The verdict: where an address and an endpoint are, how sure that is, and why.
 
 Pure functions of observations, claims, territory and thresholds, without I/O: the same run judged again
-gives the same bytes. The rules themselves are in :mod:`scanner.rules`, the path's in :mod:`scanner.path`.
+gives the same bytes. The rules themselves are in :mod:`scanner.rules`, the path's in :mod:`scanner.path`,
+and which vantages they may rely on in :mod:`scanner.honesty`.
 """
 
 from __future__ import annotations
@@ -48,12 +49,26 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several places that an address is at: within ``radius_km`` of ``vantage``.
+
+    It is placed at the most populated city there; without one, the coordinates are the vantage's.
+    """
+
+    city: str | None = None
+    country: str | None = None
+    latitude: float
+    longitude: float
+    radius_km: float
+    vantage: str
+
+
 class AddressVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Our judgement of one address.
 
     ``assurance`` is ``null`` where the location is no statement of a place. ``countries`` are those that
     are left: feasible by physics, or claimed. ``evidence`` holds ids of observations, ``thresholds`` the
-    values that the rule compared with.
+    values that the rule compared with. ``sites`` are those of an address that is proved to be at several.
     """
 
     address: str
@@ -65,6 +80,7 @@ class AddressVerdict(msgspec.Struct, frozen=True, kw_only=True):
     countries: tuple[str, ...] = ()
     rtts_ms: dict[str, float] = {}
     set_aside: tuple[SetAside, ...] = ()
+    sites: tuple[Site, ...] = ()
     thresholds: dict[str, float] = {}
 
 

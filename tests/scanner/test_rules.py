@@ -174,6 +174,19 @@ class TestAnycast:
         assert "Karachi" in verdict.reason
         assert "Frankfurt" in verdict.reason
 
+        assert [(one.city, one.country, one.vantage) for one in verdict.sites] == [
+            ("Frankfurt am Main", "DE", "fra"),
+            ("Karachi", "PK", "khi"),
+            ("Singapore", "SG", "sin"),
+        ]
+        assert "at least 3 sites" in verdict.reason
+
+    def test_its_sites_are_the_fewest_that_explain_it(self) -> None:
+        verdict = judge(
+            [ping("khi", 0.5), ping("lhe", 12), ping("isb", 14), ping("dxb", 13), ping("fra", 0.5)]
+        )
+        assert [one.vantage for one in verdict.sites] == ["fra", "khi"], "the others may all be Karachi's"
+
     def test_a_known_anycast_network_at_one_ms(self) -> None:
         known = claim("known-networks", None, meaning="anycast", network="EXAMPLE-CDN", asn=64500)
         verdict = judge([ping("khi", 0.5)], (*ALL_PK, known))

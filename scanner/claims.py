@@ -1,0 +1,125 @@
+"""Rules 2 and 8: what sources claim, as far as physics allows it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from scanner.case import of, up
+from scanner.verdict import SetAside
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from geodata.claim import Claim
+    from geodata.territory import Feasibility
+    from scanner.case import Case
+    from scanner.evidence import AddressEvidence
+    from scanner.verdict import AddressVerdict, Assurance, Location
+
+PLACE_MEANINGS: Final = frozenset({"server", "registrant", "origin"})
+SELF_DECLARED: Final = frozenset({"operator"})
+
+
+def possible_claims(
+    evidence: AddressEvidence, feasible: Feasibility, mapped: Container[str]
+) -> tuple[tuple[Claim, ...], tuple[SetAside, ...]]:
+    """Claims that the constraints rule out are set aside, and listed."""
+    possible: list[Claim] = []
+    aside: list[SetAside] = []
+    for claim in evidence.claims:
+        if claim.meaning not in PLACE_MEANINGS:
+            continue
+        if (
+            claim.country is None
+            or claim.country not in mapped  # land that no border is known of cannot be ruled out
+            or not evidence.transport
+            or not feasible.consistent
+            or claim.country in feasible.countries
+        ):
+            possible.append(claim)
+            continue
+        near = evidence.transport[0]
+        aside.append(
+            SetAside(
+                source=claim.source,
+                family=claim.family,
+                country=claim.country,
+                reason=f"{claim.country} is ruled out: it answered {of(near)}, at most"
+                f" {up(near.radius_km)} km away.",
+            )
+        )
+    return tuple(possible), tuple(aside)
+
+
+def claims(case: Case) -> AddressVerdict:
+    """The families that are left vote once each; a split is shown, never outvoted."""
+    votes: defaultdict[str, set[str]] = defaultdict(set)
+    for claim in case.possible:
+        if claim.country is not None and claim.asserted_by not in SELF_DECLARED:
+            votes[claim.family].add(claim.country)
+    countries = {country for said in votes.values() for country in said}
+    evidence = [one.evidence for one in case.evidence.transport]
+    if not countries:
+        return case.verdict(
+            "claims",
+            "undetermined",
+            None,
+            "No source says where it is" + (" that physics allows." if case.set_aside else "."),
+            evidence,
+        )
+    said = "; ".join(f"{family}: {', '.join(sorted(votes[family]))}" for family in sorted(votes))
+    if case.home in countries and len(countries) > 1:
+        return case.verdict(
+            "claims",
+            "conflicting",
+            None,
+            f"Sources disagree ({said}) and no measurement settles it.",
+            evidence,
+        )
+    location: Location = "inside" if case.home in countries else "outside"
+    if location == "inside" and (doubt := _unsupported(case)) is not None:
+        return case.verdict(
+            "unsupported-claim",
+            doubt[0],
+            None,
+            f"Sources say {case.home} ({said}), but {doubt[1]}",
+            evidence,
+            countries,
+            unsupported_rtt_ms=case.thresholds.unsupported_rtt_ms,
+        )
+    assurance: Assurance = "corroborated" if len(votes) > 1 else "claimed"
+    many = f"{len(votes)} independent sources agree" if len(votes) > 1 else "One source says so"
+    rest = "; the measured times allow it." if case.evidence.transport else "; no measured time bears on it."
+    return case.verdict("claims", location, assurance, f"{many} ({said}){rest}", evidence, countries)
+
+
+def _unsupported(case: Case) -> tuple[Location, str] | None:
+    """Why claims of *home* are not believed although no proof forbids them.
+
+    A false "inside" is the one error that must never happen, and sources are wrong together (ten of ten, for
+    real addresses in Pakistan). So a claim of home needs the support of a vantage at home: that one of them
+    is the nearest in time, and not farther in time than the whole country is wide. Neither proves the
+    opposite (a delay may be added anywhere), hence never "outside". And the way to it must not end abroad.
+    """
+    upstream = case.evidence.upstream
+    if upstream is not None and upstream.place == "abroad":
+        where = ", ".join(upstream.countries[:4])
+        return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.why}."
+    if not case.evidence.transport:
+        return None
+    nearest = case.evidence.transport[0]
+    limit_ms = case.thresholds.unsupported_rtt_ms
+    if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
+        return (
+            "conflicting",
+            f"it answered {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
+        )
+    if nearest.rtt_ms > limit_ms:
+        why = (
+            f"even the nearest vantage, {nearest.vantage.city or nearest.vantage.id}, waited"
+            f" {nearest.rtt_ms:.0f} ms (over {limit_ms:.0f}), farther in time than"
+            f" {case.territory.country_name} is wide: neither shown at home nor abroad."
+        )
+        return "undetermined", why
+    return None

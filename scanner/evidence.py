@@ -9,7 +9,8 @@ location error is added, and what was not measured constrains nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from geodata.territory import Disk
@@ -24,7 +25,7 @@ from probes.observation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from geodata.claim import Claim
     from probes.vantages.vantage import Vantage
@@ -82,11 +83,27 @@ class AddressEvidence:
     probed: bool  # whether any probe was made at all, also one that this vantage could not make
     upstream: PlacedHop | None = None  # the last placed hop before it on the way from home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
+    unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
 
     @property
     def answered(self) -> bool:
         """Whether anything at the address answered any vantage."""
         return bool(self.transport)
+
+    def without(self, vantages: Collection[str]) -> AddressEvidence:
+        """The same but for the constraints of some vantages (by id).
+
+        Their excesses stay: how much later an application answers depends on no place of who asks.
+        """
+        unused = [one.vantage.id for one in self.transport if one.vantage.id in vantages]
+        if not unused and not any(one.vantage.id in vantages for one in self.key):
+            return self
+        return replace(
+            self,
+            transport=tuple(one for one in self.transport if one.vantage.id not in vantages),
+            key=tuple(one for one in self.key if one.vantage.id not in vantages),
+            unused=(*self.unused, *unused),
+        )
 
 
 @dataclass(slots=True)
@@ -127,7 +144,7 @@ def gather(
     special: Mapping[str, str | None],
     vantages: Mapping[str, Vantage],
     thresholds: Thresholds,
-    upstreams: Mapping[str, PlacedHop],
+    upstreams: Mapping[str, PlacedHop] = MappingProxyType({}),
 ) -> dict[str, AddressEvidence]:
     """The evidence of each address, from the observations of one endpoint (others' are passed over)."""
     observations = sorted(observations, key=lambda one: one.id)  # their order never matters

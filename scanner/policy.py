@@ -56,6 +56,11 @@ class Thresholds(Model):
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
     # Claims of home are not believed where even the nearest vantage waited longer than this.
     unsupported_rtt_ms: _Positive = 40.0
+    # A vantage is doubted when addresses of so many networks contradict it and no other vantage, or one that
+    # more vantages than ``doubt_vantages`` agree on; refuted, and not used at all, when so many do.
+    doubt_networks: Annotated[int, Field(ge=2, le=1000)] = 3
+    doubt_vantages: Annotated[int, Field(ge=5, le=1000)] = 10
+    refuted_networks: Annotated[int, Field(ge=2, le=1000)] = 5
     # A source's data older than this is stale.
     stale_days: Annotated[int, Field(ge=1, le=3650)] = 90
 

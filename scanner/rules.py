@@ -14,14 +14,16 @@ from scanner.case import Case
 from scanner.claims import claims, possible_claims
 from scanner.proof import territory
 from scanner.relay import relay
+from scanner.verdict import UNPLACED, AddressVerdict, weakness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from geodata.territory import Territory
     from scanner.evidence import AddressEvidence
     from scanner.policy import Thresholds
-    from scanner.verdict import AddressVerdict
+
+DOUBTFUL: Final = "doubtful-vantage"  # what holds of an address hangs on a vantage that may be elsewhere
 
 
 def bogon(case: Case) -> AddressVerdict | None:
@@ -53,6 +55,13 @@ def unreachable(case: Case) -> AddressVerdict | None:
     """Nothing answered, although it was asked: there is nothing to place."""
     if case.evidence.transport or not case.evidence.asked:
         return None
+    if case.evidence.unused:
+        return case.verdict(
+            DOUBTFUL,
+            "undetermined",
+            None,
+            f"{case.evidence.address} answered only {_listed(case.evidence.unused)}: its place is in doubt.",
+        )
     return case.verdict(
         "unreachable",
         "unreachable",
@@ -72,8 +81,36 @@ RULES: Final[tuple[Callable[[Case], AddressVerdict | None], ...]] = (
 )
 
 
-def judge_address(evidence: AddressEvidence, land: Territory, thresholds: Thresholds) -> AddressVerdict:
-    """The verdict of the first rule that matches."""
+def judge_address(
+    evidence: AddressEvidence,
+    land: Territory,
+    thresholds: Thresholds,
+    doubtful: Collection[str] = frozenset(),
+) -> AddressVerdict:
+    """The verdict of the first rule that matches; it must hold with and without ``doubtful`` vantages."""
+    whole = _first(evidence, land, thresholds)
+    trusted = evidence.without(doubtful)
+    if trusted is evidence:
+        return whole
+    rest = _first(trusted, land, thresholds)
+    if whole.location == rest.location:
+        return max(whole, rest, key=weakness)
+    for one in (rest, whole):
+        if one.location in UNPLACED:
+            return one
+    return AddressVerdict(
+        address=evidence.address,
+        location="undetermined",
+        rule=DOUBTFUL,
+        reason=f"That {_listed(trusted.unused)} is where it is said to be is in doubt; if so, this is"
+        f" {whole.location}, else {rest.location}. {whole.reason}",
+        evidence=whole.evidence,
+        rtts_ms=whole.rtts_ms,
+        set_aside=rest.set_aside,
+    )
+
+
+def _first(evidence: AddressEvidence, land: Territory, thresholds: Thresholds) -> AddressVerdict:
     transport = land.assess([one.disk for one in evidence.transport])
     key = land.assess([one.disk for one in evidence.key]) if evidence.key else None
     possible, set_aside = possible_claims(evidence, transport, land.countries)
@@ -82,3 +119,7 @@ def judge_address(evidence: AddressEvidence, land: Territory, thresholds: Thresh
         if (verdict := rule(case)) is not None:
             return verdict
     raise AssertionError("the last rule always decides")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(f"vantage {name}" for name in names[:3])

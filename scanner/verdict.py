@@ -7,7 +7,7 @@ and which vantages they may rely on in :mod:`scanner.honesty`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -27,6 +27,9 @@ LOCATIONS: tuple[Location, ...] = (
     "unreachable",
 )
 ASSURANCES: tuple[Assurance, ...] = ("proved", "bounded", "corroborated", "claimed")
+
+# What is no statement of a place.
+UNPLACED: Final = frozenset({"conflicting", "undetermined", "unreachable"})
 
 # An endpoint takes the worst of its addresses. One that does not answer leaves the endpoint undetermined
 # when others are inside: what is not known is neither abroad nor at home.
@@ -123,7 +126,7 @@ def combine(
             path_reason=why,
             path_evidence=path_evidence,
         )
-    ordered = sorted(addresses, key=lambda one: (-_BADNESS[one.location], -_weakness(one), one.address))
+    ordered = sorted(addresses, key=lambda one: (-_BADNESS[one.location], -_rank(one), one.address))
     worst = ordered[0]
     location, reason = worst.location, worst.reason
     if len(addresses) > 1:
@@ -146,7 +149,11 @@ def combine(
     )
 
 
-def _weakness(one: AddressVerdict) -> int:
+def weakness(one: AddressVerdict) -> int:
+    """How weak a verdict's assurance is: 0 for ``proved``, most for none."""
+    return ASSURANCES.index(one.assurance) if one.assurance else len(ASSURANCES)
+
+
+def _rank(one: AddressVerdict) -> int:
     """For an endpoint inside, its weakest address counts; for one outside, the strongest proof of it."""
-    rank = ASSURANCES.index(one.assurance) if one.assurance else len(ASSURANCES)
-    return rank if one.location == "inside" else -rank
+    return weakness(one) if one.location == "inside" else -weakness(one)

@@ -28,6 +28,7 @@ COMMANDS: Final = {
         "Say what data sources say, and keep them up to date.",
     ),
     "schema": ("scanner.cli.schema", "Print the JSON Schema of a run or of an observation record."),
+    "world": ("scanner.cli.generate", "Make random worlds to hold verdicts against."),
     "simnet": ("scanner.cli.simnet", "Run a command inside a simulated Internet."),
 }
 _HELP: Final = """Sarhad verifies, with evidence that can be re-checked, that what cloud providers declare

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from geodata.claim import Claim
+    from probes.observation import HttpResult
     from probes.vantages.vantage import Vantage
     from scanner.path import PlacedHop
     from scanner.policy import Thresholds
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
-Basis = Literal["transport", "key"]
+Basis = Literal["transport", "key", "session"]
+Layer = Literal["tls", "page", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Constraint:
     """Who answered ``vantage`` after ``rtt_ms`` is within ``radius_km`` of it.
 
     ``basis`` says who that is: ``transport``, the host that answers packets to the address; ``key``, the
-    holder of the TLS certificate's key.
+    holder of the TLS certificate's key; ``session``, who holds the keys of a TLS session, as octets of it came.
     """
 
     vantage: Vantage
@@ -59,14 +61,21 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """How much later than the transport the application answered one vantage (minima over ``tries``)."""
+    """How much later than the transport an application answered, over all tries of all vantages.
 
+    ``layer`` is ``tls`` (the handshake), ``page`` (the declared page's first octet) or ``error`` (that of a
+    page that nobody has). ``excess_ms`` is the least, from ``vantage``; a quarter of the tries took at most
+    ``spread_ms`` longer. Of what a vantage says of many tries as one, that one counts as a time.
+    """
+
+    layer: Layer
     vantage: Vantage
-    layer: Literal["tls", "http"]
     transport_ms: float
     excess_ms: float
+    spread_ms: float
     tries: int
-    evidence: str
+    vantages: int
+    evidence: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +121,24 @@ class _Minimum:
     evidence: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Tries:
+    """Answers of an application to one vantage; ``count`` may be more than there are times."""
+
+    vantage: str
+    times_ms: tuple[float, ...]
+    count: int
+    evidence: str
+
+
 @dataclass(slots=True)
 class _Gathered:
     """What is being collected of one address, by vantage."""
 
     rtts: dict[str, _Minimum] = field(default_factory=dict)
+    sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
-    tls_tries: dict[str, int] = field(default_factory=dict)
-    first_bytes: dict[str, tuple[float, int, str]] = field(default_factory=dict)
+    late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
     asked: int = 0
     probed: bool = False
 
@@ -167,7 +186,7 @@ def gather(
             address=address,
             special=special.get(address),
             transport=_constraints(one.rtts, "transport", vantages, thresholds),
-            key=_constraints(one.handshakes, "key", vantages, thresholds),
+            key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
             asked=one.asked,
@@ -202,10 +221,25 @@ def _take(one: _Gathered, observation: Observation) -> None:
         )
     elif isinstance(observation, TlsObservation):
         one.rtt(vantage, (observation.result.tcp_rtt_ms,), evidence)
-        _keep(one.handshakes, vantage, (observation.result.handshake_ms,), evidence)
-        one.tls_tries[vantage] = max(one.tls_tries.get(vantage, 0), observation.result.sent)
+        least_ms = observation.result.handshake_ms
+        _keep(one.handshakes, vantage, (least_ms,), evidence)
+        if least_ms is not None:
+            times_ms = observation.result.handshakes_ms or (least_ms,)
+            one.late["tls"].append(_Tries(vantage, times_ms, observation.result.sent, evidence))
     elif isinstance(observation, HttpObservation):
-        _take_first_bytes(one, vantage, observation)
+        _take_pages(one, vantage, observation.result, evidence)
+
+
+def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str) -> None:
+    pages: tuple[tuple[Layer, tuple[float, ...]], ...] = (
+        ("page", result.ttfb_ms),
+        ("error", result.probe_ttfb_ms),
+    )
+    for layer, times_ms in pages:
+        if times_ms:
+            one.late[layer].append(_Tries(vantage, times_ms, len(times_ms), evidence))
+            if result.url is not None and result.url.startswith("https:"):
+                _keep(one.sessions, vantage, times_ms, evidence)
 
 
 def _from_destination(icmp: tuple[int, int] | None) -> bool:
@@ -217,63 +251,56 @@ def _from_destination(icmp: tuple[int, int] | None) -> bool:
     return icmp is None or icmp[0] in {0, 129} or icmp in {(3, 3), (1, 4)}
 
 
-def _take_first_bytes(one: _Gathered, vantage: str, observation: HttpObservation) -> None:
-    """Keep the quicker of the declared page and of a page that nobody has: a slow page is not a far one.
-
-    Both are judged by their minimum; a relay must fetch both from afar, a slow application computes one.
-    """
-    result = observation.result
-    if result is None:
-        return
-    candidates = [(min(times), len(times)) for times in (result.ttfb_ms, result.probe_ttfb_ms) if times]
-    if not candidates:
-        return
-    first, tries = min(candidates)
-    known = one.first_bytes.get(vantage)
-    if known is None or (first, observation.id) < (known[0], known[2]):
-        one.first_bytes[vantage] = (first, tries, observation.id)
-
-
 def _constraints(
-    minima: Mapping[str, _Minimum], basis: Basis, vantages: Mapping[str, Vantage], thresholds: Thresholds
+    minima: Mapping[str, _Minimum],
+    basis: Basis,
+    vantages: Mapping[str, Vantage],
+    thresholds: Thresholds,
+    sessions: Mapping[str, _Minimum] = MappingProxyType({}),
 ) -> tuple[Constraint, ...]:
-    """The constraints, nearest first."""
+    """The constraints, nearest first; of a vantage that has both, that of the session where it is nearer."""
     found = [
         Constraint(
             vantage=vantages[name],
             rtt_ms=minimum.rtt_ms,
             radius_km=minimum.rtt_ms * thresholds.speed_km_per_ms_rtt + vantages[name].location_error_km,
-            basis=basis,
+            basis="session" if session else basis,
             evidence=minimum.evidence,
         )
-        for name, minimum in minima.items()
+        for name in minima.keys() | sessions.keys()
+        for minimum, session in [
+            min(
+                ((each[name], each is sessions) for each in (minima, sessions) if name in each),
+                key=lambda one: (one[0].rtt_ms, one[1]),
+            )
+        ]
     ]
     return tuple(sorted(found, key=lambda constraint: (constraint.rtt_ms, constraint.vantage.id)))
 
 
 def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, ...]:
+    """One of each layer that was measured beside the transport; in the order of their names."""
     found: list[Excess] = []
-    for name, transport in one.rtts.items():
-        if handshake := one.handshakes.get(name):
-            found.append(
-                Excess(
-                    vantage=vantages[name],
-                    layer="tls",
-                    transport_ms=transport.rtt_ms,
-                    excess_ms=handshake.rtt_ms - transport.rtt_ms,
-                    tries=one.tls_tries.get(name, 1),
-                    evidence=handshake.evidence,
-                )
+    for layer, every in sorted(one.late.items()):
+        tries = [each for each in every if each.vantage in one.rtts]
+        times = sorted(
+            (time_ms - one.rtts[each.vantage].rtt_ms, each.vantage)
+            for each in tries
+            for time_ms in each.times_ms
+        )
+        if not times:
+            continue
+        least_ms, vantage = times[0]
+        found.append(
+            Excess(
+                layer=layer,
+                vantage=vantages[vantage],
+                transport_ms=one.rtts[vantage].rtt_ms,
+                excess_ms=least_ms,
+                spread_ms=times[(len(times) - 1) // 4][0] - least_ms,
+                tries=sum(each.count for each in tries),
+                vantages=len({each.vantage for each in tries}),
+                evidence=tuple(each.evidence for each in tries),
             )
-        if first := one.first_bytes.get(name):
-            found.append(
-                Excess(
-                    vantage=vantages[name],
-                    layer="http",
-                    transport_ms=transport.rtt_ms,
-                    excess_ms=first[0] - transport.rtt_ms,
-                    tries=first[1],
-                    evidence=first[2],
-                )
-            )
-    return tuple(sorted(found, key=lambda excess: (excess.layer, excess.excess_ms, excess.vantage.id)))
+        )
+    return tuple(found)

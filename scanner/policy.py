@@ -48,10 +48,14 @@ class Thresholds(Model):
     # (refractive index of silica about 1.47; the bound of Gueye et al. 2006). A larger value is safer, a
     # smaller one could prove what is not so.
     speed_km_per_ms_rtt: Annotated[float, Field(ge=100, le=150, allow_inf_nan=False)] = 100.0
-    # An application that answers this much later than the transport, at best, is not where the transport is.
-    relay_excess_ms: _Positive = 10.0
+    # An application that answers this much later than the transport, at best and steadily, is not where the
+    # transport is: a page that nobody has, the declared page, and the TLS handshake. Steady: the quickest
+    # quarter of all tries differs by no more than this share of the excess.
+    relay_excess_ms: _Positive = 4.0
+    page_excess_ms: _Positive = 8.0
     tls_excess_ms: _Positive = 10.0
-    relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 3
+    steady_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.07
+    relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 5
     # ``bounded``: no foreign city of so many people is feasible.
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
     # Claims of home are not believed where even the nearest vantage waited longer than this.

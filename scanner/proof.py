@@ -33,7 +33,9 @@ def territory(case: Case) -> AddressVerdict | None:
         if key is None or key[0] != "inside":
             return None
         assurance = max(assurance, key[1], key=("proved", "bounded").index)
-        constraints, who = case.evidence.key, "The holder of its certificate's key"
+        constraints = case.evidence.key
+        held = "TLS session's keys" if constraints[0].basis == "session" else "certificate's key"
+        who = f"The holder of its {held}"
     feasible = case.key if who and case.key is not None else case.transport
     return case.verdict(
         "territory",

@@ -78,6 +78,15 @@ def claims(case: Case) -> AddressVerdict:
             evidence,
         )
     location: Location = "inside" if case.home in countries else "outside"
+    if location == "inside" and case.evidence.front is not None:
+        return case.verdict(
+            "scrubbing",
+            "edge",
+            "claimed",
+            f"Sources say {case.home} ({said}), but {case.evidence.front}",
+            evidence,
+            countries,
+        )
     if location == "inside" and (doubt := _unsupported(case)) is not None:
         return case.verdict(
             "unsupported-claim",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from geodata.claim import Claim
     from probes.observation import HttpResult
     from probes.vantages.vantage import Vantage
-    from scanner.path import PlacedHop
+    from scanner.path import Front, PlacedHop
     from scanner.policy import Thresholds
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
@@ -44,7 +44,7 @@ class Constraint:
     """Who answered ``vantage`` after ``rtt_ms`` is within ``radius_km`` of it.
 
     ``basis`` says who that is: ``transport``, the host that answers packets to the address; ``key``, the
-    holder of the TLS certificate's key; ``session``, who holds the keys of a TLS session, as octets of it came.
+    holder of the TLS certificate's key; ``session``, who holds a TLS session's keys, as octets came of it.
     """
 
     vantage: Vantage
@@ -91,6 +91,7 @@ class AddressEvidence:
     asked: int  # how many transport probes were sent that an answer was possible for
     probed: bool  # whether any probe was made at all, also one that this vantage could not make
     upstream: PlacedHop | None = None  # the last placed hop before it on the way from home
+    front: Front | None = None  # who stands before it abroad, on the way from home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
 
@@ -164,6 +165,7 @@ def gather(
     vantages: Mapping[str, Vantage],
     thresholds: Thresholds,
     upstreams: Mapping[str, PlacedHop] = MappingProxyType({}),
+    fronts: Mapping[str, Front] = MappingProxyType({}),
 ) -> dict[str, AddressEvidence]:
     """The evidence of each address, from the observations of one endpoint (others' are passed over)."""
     observations = sorted(observations, key=lambda one: one.id)  # their order never matters
@@ -192,6 +194,7 @@ def gather(
             asked=one.asked,
             probed=one.probed,
             upstream=upstreams.get(address),
+            front=fronts.get(address),
             names=tuple(sorted(names[address])),
         )
         for address, one in gathered.items()

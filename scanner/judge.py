@@ -99,29 +99,31 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     trusted = {name: vantage for name, vantage in vantages.items() if name not in doubts}
     placed = {
         address: paths.place_hop(
-            minima,
+            hops.get(address, {}),
             claims.get(address, ()),
             special.get(address),
             trusted,
             inputs.territory,
             thresholds,
         )
-        for address, minima in hops.items()
+        for address in wanted
     }
     verdicts: list[EndpointVerdict] = []
     for endpoint in endpoints:
         traces = paths.traces_from_home(own[endpoint.id], trusted, inputs.territory)
-        upstreams = paths.upstream(traces, placed)
+        upstreams, fronts = paths.upstream(traces, placed), paths.fronts(traces, placed)
         judged = [
             judge_address(
-                replace(one, upstream=upstreams.get(one.address)).without(refuted),
+                replace(one, upstream=upstreams.get(one.address), front=fronts.get(one.address)).without(
+                    refuted
+                ),
                 inputs.territory,
                 thresholds,
                 doubts.keys(),
             )
             for one in gathered[endpoint.id].values()
         ]
-        path = paths.judge_path(traces, placed, trusted)
+        path = paths.judge_path(traces, placed, trusted, inputs.territory, thresholds)
         verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own[endpoint.id])))
     origins = {
         address: claim.asn

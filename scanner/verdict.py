@@ -7,12 +7,14 @@ and which vantages they may rely on in :mod:`scanner.honesty`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from scanner.path import Way
 
 Location = Literal["inside", "outside", "edge", "conflicting", "undetermined", "unreachable"]
 Assurance = Literal["proved", "bounded", "corroborated", "claimed"]
@@ -87,8 +89,20 @@ class AddressVerdict(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: dict[str, float] = {}
 
 
+class Border(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the way to an endpoint leaves: the last hop at home, the first abroad, and who announces them."""
+
+    home: str | None = None
+    from_asn: int | None = None
+    abroad: str
+    to_asn: int | None = None
+
+
 class EndpointVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Our judgement of one endpoint: the worst of its addresses, over all vantages and families."""
+    """Our judgement of one endpoint: the worst of its addresses, over all vantages and families.
+
+    ``scrubbed`` says, in a sentence, through whose hands abroad the traffic from home is led, if it is.
+    """
 
     endpoint: str
     location: Location
@@ -99,13 +113,15 @@ class EndpointVerdict(msgspec.Struct, frozen=True, kw_only=True):
     path: PathVerdict = "unknown"
     path_reason: str = ""
     path_evidence: tuple[str, ...] = ()
+    border: Border | None = None
+    scrubbed: str | None = None
     addresses: tuple[AddressVerdict, ...] = ()
 
 
 def combine(
     endpoint: str,
     addresses: Sequence[AddressVerdict],
-    path: tuple[PathVerdict, str, tuple[str, ...]],
+    path: Way,
     resolution: tuple[str, tuple[str, ...]],
 ) -> EndpointVerdict:
     """The endpoint's verdict from those of its addresses.
@@ -113,7 +129,13 @@ def combine(
     ``resolution`` says, in a sentence and by evidence ids, what became of its name; it is the reason where
     there is no address to judge.
     """
-    kind, why, path_evidence = path
+    way: dict[str, Any] = {
+        "path": path.kind,
+        "path_reason": path.reason,
+        "path_evidence": path.evidence,
+        "border": path.border,
+        "scrubbed": path.scrubbed,
+    }
     if not addresses:
         reason, evidence = resolution
         return EndpointVerdict(
@@ -122,9 +144,7 @@ def combine(
             rule="no-address",
             reason=reason,
             evidence=evidence,
-            path=kind,
-            path_reason=why,
-            path_evidence=path_evidence,
+            **way,
         )
     ordered = sorted(addresses, key=lambda one: (-_BADNESS[one.location], -_rank(one), one.address))
     worst = ordered[0]
@@ -142,9 +162,7 @@ def combine(
         rule=worst.rule,
         reason=reason,
         evidence=worst.evidence,
-        path=kind,
-        path_reason=why,
-        path_evidence=path_evidence,
+        **way,
         addresses=tuple(sorted(addresses, key=lambda one: one.address)),
     )
 

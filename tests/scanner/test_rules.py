@@ -20,7 +20,7 @@ from probes.observation import (
     TraceResult,
 )
 from scanner.evidence import gather
-from scanner.path import PlacedHop
+from scanner.path import PlacedHop, Way
 from scanner.rules import judge_address
 from scanner.verdict import AddressVerdict, combine
 from tests.scanner.scene import ADDRESS, PLACES, THRESHOLDS, TIME, VANTAGES, claim, http, pakistan, ping, tls
@@ -251,7 +251,7 @@ class TestEndpoint:
             AddressVerdict(address=f"198.18.0.{index}", location=location, rule="r", reason=location)  # type: ignore[arg-type]  # names of locations
             for index, location in enumerate(locations)
         ]
-        return combine("e", addresses, ("unknown", "", ()), ("e does not exist.", ("d",))).location
+        return combine("e", addresses, Way(), ("e does not exist.", ("d",))).location
 
     def test_one_of_three_abroad_is_abroad(self) -> None:
         assert self._combine("inside", "outside", "inside") == "outside"
@@ -264,7 +264,7 @@ class TestEndpoint:
         assert self._combine("conflicting", "edge", "inside") == "edge"
 
     def test_no_address_at_all(self) -> None:
-        verdict = combine("e", [], ("unknown", "", ()), ("e does not exist.", ("d",)))
+        verdict = combine("e", [], Way(), ("e does not exist.", ("d",)))
         assert (verdict.location, verdict.reason, verdict.evidence) == (
             "unreachable",
             "e does not exist.",

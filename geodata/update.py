@@ -24,7 +24,7 @@ from geodata.sources.parsed import MAX_TOLD
 from geodata.sources.table import Table, table_octets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from geodata.catalog import Catalog
@@ -211,10 +211,7 @@ def _take(
     force: bool,
 ) -> tuple[Outcome, Source | None]:
     """Read, check and keep the files of a source; what its line in the manifest is to be, if that changed."""
-    read = [published.parse(octets) for octets in files]
-    ranges = [each for one in read for each in one.ranges]
-    skipped = [each for one in read for each in one.skipped]
-    version, date = _oldest(one.version for one in read), _oldest(one.date for one in read)
+    ranges, skipped, version, date = published.parse(files)
     octets = table_octets(ranges, version, date)
     table = Table(published.source, octets)
     size = size_of(table)
@@ -261,12 +258,6 @@ def mirrored(url: str, mirrors: Mapping[str, str]) -> str:
         if url.startswith(beginning):
             return mirrors[beginning] + url[len(beginning) :]
     return url
-
-
-def _oldest(values: Iterable[str | None]) -> str | None:
-    """What is said of all files together is as old as the oldest of them."""
-    given = [each for each in values if each is not None]
-    return min(given) if given else None
 
 
 def _size(source: Source | None) -> Size | None:

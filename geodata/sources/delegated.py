@@ -11,7 +11,7 @@ import datetime as dt
 import socket
 from typing import Final
 
-from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed
+from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 from geodata.sources.source import country
 
 _REGISTRIES: Final = frozenset({"afrinic", "apnic", "arin", "lacnic", "ripencc"})
@@ -96,7 +96,7 @@ PUBLISHED: Final = Published(
     licence="free",
     attribution="Delegation statistics of AFRINIC, APNIC, ARIN, LACNIC and RIPE NCC",
     refresh_days=1,
-    parse=parse,
+    parse=separately(parse),
     digest=".md5",
     world=True,
 )

@@ -21,7 +21,7 @@ import maxminddb
 
 from geodata.file import inflated
 from geodata.sources.mmdb import CORRUPT
-from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed
+from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 from geodata.sources.source import GeodataError, asn, country, number, text
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ PUBLISHED: Final = (
         licence="CC-BY-4.0",
         attribution="IP Geolocation by DB-IP (https://db-ip.com)",
         refresh_days=31,
-        parse=parse,
+        parse=separately(parse),
         max_octets=MAX_OCTETS,
         world=True,
     ),
@@ -117,7 +117,7 @@ PUBLISHED: Final = (
             licence=_GEOLITE2,
             attribution=_BY_MAXMIND,
             refresh_days=4,
-            parse=parse,
+            parse=separately(parse),
             max_octets=MAX_OCTETS,
             world=edition != "asn",
         )
@@ -132,7 +132,7 @@ PUBLISHED: Final = (
         licence="CC-BY-SA-4.0",
         attribution="IP address data powered by IPinfo (https://ipinfo.io)",
         refresh_days=1,
-        parse=parse,
+        parse=separately(parse),
         max_octets=MAX_OCTETS,
         world=True,
     ),

@@ -14,7 +14,7 @@ import socket
 from typing import Final
 
 from geodata.file import inflated
-from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed
+from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 from geodata.sources.source import asn
 
 MAX_OCTETS: Final = 256 << 20
@@ -70,6 +70,6 @@ PUBLISHED: Final = Published(
     licence="CAIDA acceptable use agreement, or that of whose table it is",
     attribution="Routing data of RouteViews (https://www.routeviews.org), by CAIDA",
     refresh_days=1,
-    parse=parse,
+    parse=separately(parse),
     max_octets=MAX_OCTETS,
 )

@@ -1,6 +1,7 @@
 """What the parser of a published file gives: ranges of addresses, what is said of each, and what was skipped.
 
-A parser is a function ``parse(octets) -> Parsed`` in a module of its own. A line (or record) that makes no
+A parser is a function ``parse(files) -> Parsed`` in a module of its own, or :func:`separately` made of one
+that reads a single file. A line (or record) that makes no
 sense is skipped and told with its number; a file that is not of its format, or of which most makes no sense,
 is refused whole with a :class:`~geodata.errors.GeodataError`.
 """
@@ -16,7 +17,7 @@ from geodata.claim import AssertedBy, Meaning
 from geodata.errors import GeodataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 MAX_SKIPPED_SHARE: Final = 0.05  # of a file's records; beyond that it is not trusted at all
 MAX_TOLD: Final = 20  # that are told in full
@@ -70,10 +71,10 @@ class Parsed(NamedTuple):
 class Published(NamedTuple):
     """A source that is published as files: where, on what terms, and how it is read.
 
-    ``urls`` are the official ones; each file is parsed by itself and all count together. ``digest`` is what
-    is put behind an URL to have the file's MD5 digest, where that is published. ``refresh_days`` is how often
-    the publisher renews it. ``world`` is for a source that covers all addresses. A URL may have a date in it,
-    as of strftime. ``format`` is as what the snapshot keeps it.
+    ``urls`` are the official ones; ``parse`` reads all their files at once. ``digest`` is what is put behind
+    an URL to have the file's MD5 digest, where that is published. ``refresh_days`` is how often the publisher
+    renews it. ``world`` is for a source that covers all addresses. A URL may have a date in it, as of
+    strftime. ``format`` is as what the snapshot keeps it.
     """
 
     source: str
@@ -84,7 +85,7 @@ class Published(NamedTuple):
     licence: str
     attribution: str
     refresh_days: int
-    parse: Callable[[bytes], Parsed]
+    parse: Callable[[Sequence[bytes]], Parsed]
     max_octets: int = 64 << 20
     digest: str | None = None
     format: Literal["table", "vrps"] = "table"
@@ -108,6 +109,27 @@ def parsed(
             f"{name}: {len(skipped)} of {len(ranges) + len(skipped)} records make no sense: {told}", "corrupt"
         )
     return Parsed(ranges, skipped, version, date)
+
+
+def separately(parse: Callable[[bytes], Parsed]) -> Callable[[Sequence[bytes]], Parsed]:
+    """A parser of files of which each is read by itself, and all count together."""
+
+    def every(files: Sequence[bytes]) -> Parsed:
+        read = [parse(octets) for octets in files]
+        return Parsed(
+            [each for one in read for each in one.ranges],
+            [each for one in read for each in one.skipped],
+            oldest(one.version for one in read),
+            oldest(one.date for one in read),
+        )
+
+    return every
+
+
+def oldest(values: Iterable[str | None]) -> str | None:
+    """What is said of several files together is as old as the oldest of them."""
+    given = [each for each in values if each is not None]
+    return min(given) if given else None
 
 
 def of_prefix(text: str, entry: Entry) -> Range:

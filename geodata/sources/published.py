@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from geodata.sources import delegated, geoip, origins
+from geodata.sources import delegated, geoip, origins, peeringdb
 
 if TYPE_CHECKING:
     from geodata.sources.parsed import Published
@@ -13,4 +13,5 @@ PUBLISHED: Final[tuple[Published, ...]] = (
     *geoip.PUBLISHED,
     delegated.PUBLISHED,
     origins.PUBLISHED,
+    peeringdb.PUBLISHED,
 )

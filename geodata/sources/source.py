@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from geodata.errors import GeodataError
+from geodata.special import decode
 
-__all__ = ["Found", "GeodataError", "Reader", "asn", "country", "number", "text"]
+__all__ = ["Found", "GeodataError", "Reader", "alone", "asn", "country", "number", "text"]
 
 if TYPE_CHECKING:
     from geodata.bulk import Addresses, Column
@@ -46,6 +47,15 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Let go of the file."""
+
+
+def alone(address: str) -> str:
+    """The prefix of one decoded address and no other; raises :class:`GeodataError` for what is none."""
+    try:
+        decoded = decode(address)
+    except ValueError as error:
+        raise GeodataError(f"{address!r} is not an IP address", "address") from error
+    return f"{decoded}/{decoded.max_prefixlen}"
 
 
 def country(value: object) -> str | None:

@@ -18,7 +18,7 @@ from aiohttp import web
 from geodata.catalog import Catalog
 from geodata.errors import GeodataError
 from geodata.snapshot import Snapshot
-from geodata.sources.parsed import Entry, Parsed, Published, Skipped, of_prefix, parsed
+from geodata.sources.parsed import Entry, Parsed, Published, Skipped, of_prefix, parsed, separately
 from geodata.update import Options, add, dated, mirrored, update
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def source(url: str, **more: Any) -> Published:
         "licence": "CC0",
         "attribution": "nobody",
         "refresh_days": 1,
-        "parse": parse,
+        "parse": separately(parse),
         "world": True,
         **more,
     }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility, Territory
-    from scanner.evidence import AddressEvidence, Constraint
+    from scanner.evidence import AddressEvidence, Constraint, Pop
     from scanner.policy import Thresholds
     from scanner.verdict import Assurance, Location, SetAside, Site
 
@@ -26,6 +26,7 @@ class Case:
     transport: Feasibility  # of the host that answers packets
     key: Feasibility | None  # of the holder of the certificate's key, where TLS was measured
     possible: tuple[Claim, ...]  # claims of a place that physics allows
+    pops: tuple[Pop, ...]  # the same of points of presence
     set_aside: tuple[SetAside, ...]
     territory: Territory
     thresholds: Thresholds

@@ -1,10 +1,15 @@
-"""Rules 2 and 8: what sources claim, as far as physics allows it."""
+"""Rules 2, 6 and 8: what sources claim, as far as physics allows it.
+
+What the operator says of himself (geofeeds, reverse names) is an admission where it is abroad, and no support
+where it is at home. A reverse name counts only where a measurement bears on it.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from geodata.sources.rdns import name_claims
 from scanner.case import of, up
 from scanner.verdict import SetAside
 
@@ -19,15 +24,17 @@ if TYPE_CHECKING:
 
 PLACE_MEANINGS: Final = frozenset({"server", "registrant", "origin"})
 SELF_DECLARED: Final = frozenset({"operator"})
+AUDITED: Final = frozenset({"geofeed", "rdns"})  # families in which whoever holds an address says where it is
 
 
 def possible_claims(
     evidence: AddressEvidence, feasible: Feasibility, mapped: Container[str]
 ) -> tuple[tuple[Claim, ...], tuple[SetAside, ...]]:
     """Claims that the constraints rule out are set aside, and listed."""
+    hints = name_claims(evidence.address, evidence.names) if evidence.transport else ()
     possible: list[Claim] = []
     aside: list[SetAside] = []
-    for claim in evidence.claims:
+    for claim in (*evidence.claims, *hints):
         if claim.meaning not in PLACE_MEANINGS:
             continue
         if (
@@ -52,12 +59,61 @@ def possible_claims(
     return tuple(possible), tuple(aside)
 
 
+def provider_region(case: Case) -> AddressVerdict | None:
+    """The provider's own list of addresses says in which of its regions it is.
+
+    Abroad, that is an admission. At home it needs another family's word, and a vantage at home that is near.
+    """
+    listed = [
+        claim
+        for claim in case.possible
+        if claim.asserted_by in SELF_DECLARED
+        and claim.meaning == "server"
+        and claim.country is not None
+        and claim.family not in AUDITED
+    ]
+    if not listed:
+        return None
+    evidence = [one.evidence for one in case.evidence.transport]
+    abroad = [claim for claim in listed if claim.country != case.home]
+    claim = (abroad or listed)[0]
+    where = f"region {claim.region}, {claim.country}" if claim.region else f"{claim.country}"
+    reason = f"{claim.network or claim.family.capitalize()} itself lists {claim.prefix} in {where}"
+    if abroad:
+        countries = {str(one.country) for one in abroad}
+        return case.verdict("provider-region", "outside", "corroborated", f"{reason}.", evidence, countries)
+    independent = {said for votes in _votes(case)[0].values() for said in votes}
+    if independent != {case.home} or case.evidence.front is not None or _unsupported(case) is not None:
+        return None
+    return case.verdict(
+        "provider-region",
+        "inside",
+        "corroborated",
+        f"{reason}, other sources agree, and the measured times allow it.",
+        evidence,
+        {case.home},
+    )
+
+
+def _votes(case: Case) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """The countries that each family says, and those abroad that operators admit."""
+    votes: defaultdict[str, set[str]] = defaultdict(set)
+    admitted: defaultdict[str, set[str]] = defaultdict(set)
+    for claim in case.possible:
+        if claim.country is None:
+            continue
+        if claim.asserted_by not in SELF_DECLARED:
+            votes[claim.family].add(claim.country)
+        elif claim.country != case.home:
+            admitted[claim.family].add(claim.country)
+    return votes, admitted
+
+
 def claims(case: Case) -> AddressVerdict:
     """The families that are left vote once each; a split is shown, never outvoted."""
-    votes: defaultdict[str, set[str]] = defaultdict(set)
-    for claim in case.possible:
-        if claim.country is not None and claim.asserted_by not in SELF_DECLARED:
-            votes[claim.family].add(claim.country)
+    votes, admitted = _votes(case)
+    if votes:  # what operators say of themselves never stands alone
+        votes |= admitted
     countries = {country for said in votes.values() for country in said}
     evidence = [one.evidence for one in case.evidence.transport]
     if not countries:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
+from geodata.sources.pop import pop_claims
 from geodata.territory import Disk
 from probes.observation import (
     DnsObservation,
@@ -25,7 +26,7 @@ from probes.observation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from geodata.claim import Claim
     from probes.observation import HttpResult
@@ -79,6 +80,19 @@ class Excess:
 
 
 @dataclass(frozen=True, slots=True)
+class Pop:
+    """What a response's headers say of who answered ``vantage``; who that is must be in ``within``, if known.
+
+    An edge is within its transport's reach, what stood behind it within that of the page's first octet.
+    """
+
+    vantage: Vantage
+    claim: Claim
+    within: Disk | None
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddressEvidence:
     """Everything that is known of one address of one endpoint."""
 
@@ -93,6 +107,7 @@ class AddressEvidence:
     upstream: PlacedHop | None = None  # the last placed hop before it on the way from home
     front: Front | None = None  # who stands before it abroad, on the way from home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
+    pops: tuple[Pop, ...] = ()
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
 
     @property
@@ -140,6 +155,7 @@ class _Gathered:
     sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
     late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
+    responses: list[HttpObservation] = field(default_factory=list)
     asked: int = 0
     probed: bool = False
 
@@ -196,6 +212,7 @@ def gather(
             upstream=upstreams.get(address),
             front=fronts.get(address),
             names=tuple(sorted(names[address])),
+            pops=tuple(_pops(address, one, vantages, thresholds)),
         )
         for address, one in gathered.items()
     }
@@ -231,6 +248,7 @@ def _take(one: _Gathered, observation: Observation) -> None:
             one.late["tls"].append(_Tries(vantage, times_ms, observation.result.sent, evidence))
     elif isinstance(observation, HttpObservation):
         _take_pages(one, vantage, observation.result, evidence)
+        one.responses.append(observation)
 
 
 def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str) -> None:
@@ -279,6 +297,25 @@ def _constraints(
         ]
     ]
     return tuple(sorted(found, key=lambda constraint: (constraint.rtt_ms, constraint.vantage.id)))
+
+
+def _pops(
+    address: str, one: _Gathered, vantages: Mapping[str, Vantage], thresholds: Thresholds
+) -> Iterator[Pop]:
+    for response in one.responses:
+        if response.result is None:
+            continue
+        vantage = vantages[response.vantage]
+        transport = one.rtts.get(vantage.id)
+        edge_ms = None if transport is None else transport.rtt_ms
+        page_ms = min((each for each in response.result.ttfb_ms if each >= LEAST_RTT_MS), default=None)
+        for claim in pop_claims(address, response.result.headers):
+            least_ms = edge_ms if claim.meaning == "edge_pop" else page_ms
+            within = None
+            if least_ms is not None:
+                radius_km = least_ms * thresholds.speed_km_per_ms_rtt + vantage.location_error_km
+                within = Disk(vantage.latitude, vantage.longitude, radius_km)
+            yield Pop(vantage, claim, within, response.id)
 
 
 def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, ...]:

@@ -27,6 +27,8 @@ def territory(case: Case) -> AddressVerdict | None:
     if transport is None:
         return None
     location, assurance = transport
+    if location == "inside" and case.pops:
+        return None  # an edge, by its own word, however near it is
     constraints, who = case.evidence.transport, ""
     if location == "inside" and case.key is not None:
         key = _settled(case.key)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.anycast import anycast
 from scanner.case import Case
-from scanner.claims import claims, possible_claims
+from scanner.claims import claims, possible_claims, provider_region
+from scanner.presence import foreign_pop, possible_pops
 from scanner.proof import territory
 from scanner.relay import relay
 from scanner.verdict import UNPLACED, AddressVerdict, weakness
@@ -77,6 +78,8 @@ RULES: Final[tuple[Callable[[Case], AddressVerdict | None], ...]] = (
     territory,
     unmeasured,
     unreachable,
+    provider_region,
+    foreign_pop,
     claims,
 )
 
@@ -114,7 +117,8 @@ def _first(evidence: AddressEvidence, land: Territory, thresholds: Thresholds) -
     transport = land.assess([one.disk for one in evidence.transport])
     key = land.assess([one.disk for one in evidence.key]) if evidence.key else None
     possible, set_aside = possible_claims(evidence, transport, land.countries)
-    case = Case(evidence, transport, key, possible, set_aside, land, thresholds)
+    pops, pops_aside = possible_pops(evidence.pops, land)
+    case = Case(evidence, transport, key, possible, pops, (*set_aside, *pops_aside), land, thresholds)
     for rule in RULES:
         if (verdict := rule(case)) is not None:
             return verdict

@@ -63,14 +63,16 @@ def tls(vantage: str, tcp_ms: float, handshake_ms: float, tries: int = 5) -> Obs
     )
 
 
-def http(vantage: str, page_ms: float, nothing_ms: float) -> Observation:
+def http(
+    vantage: str, page_ms: float, nothing_ms: float, headers: dict[str, str] | None = None
+) -> Observation:
     return HttpObservation(
         id=f"http-{vantage}",
         vantage=vantage,
         endpoint="e",
         address=ADDRESS,
         time=TIME,
-        result=HttpResult(ttfb_ms=(page_ms,) * 5, probe_ttfb_ms=(nothing_ms,) * 5),
+        result=HttpResult(ttfb_ms=(page_ms,) * 5, probe_ttfb_ms=(nothing_ms,) * 5, headers=headers or {}),
     )
 
 

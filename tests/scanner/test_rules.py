@@ -206,6 +206,118 @@ class TestClaims:
         assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
 
 
+def listed(country: str, **more: object) -> Claim:
+    """What a cloud provider's own list says."""
+    return claim("amazon", country, region="me-central-1", asserted_by="operator", **more)
+
+
+class TestProviderRegion:
+    """A cloud provider's own list admits what is abroad, and does not vouch for what is at home alone."""
+
+    def test_abroad(self) -> None:
+        verdict = judge([ping("khi", 30)], (*ALL_PK, listed("AE")))
+        assert (verdict.location, verdict.assurance, verdict.rule) == (
+            "outside",
+            "corroborated",
+            "provider-region",
+        )
+        assert verdict.reason == "Amazon itself lists 198.18.0.0/24 in region me-central-1, AE."
+
+    def test_at_home_with_others(self) -> None:
+        verdict = judge([ping("khi", 12)], (listed("PK"), claim("alpha", "PK")))
+        assert (verdict.location, verdict.assurance, verdict.rule) == (
+            "inside",
+            "corroborated",
+            "provider-region",
+        )
+
+    @pytest.mark.parametrize("others", [(), (claim("alpha", "AE"),)])
+    def test_at_home_by_its_own_word_alone(self, others: tuple[Claim, ...]) -> None:
+        assert judge([ping("khi", 12)], (listed("PK"), *others)).location != "inside"
+
+    def test_at_home_without_support(self) -> None:
+        assert judge([ping("khi", 95)], (listed("PK"), claim("alpha", "PK"))).location == "undetermined"
+
+    def test_physics_comes_first(self) -> None:
+        verdict = judge([ping("khi", 0.5)], (listed("AE"),))
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
+        assert [one.family for one in verdict.set_aside] == ["amazon"]
+
+
+class TestForeignPop:
+    """What a content network says of its point of presence."""
+
+    @staticmethod
+    def ray(airport: str) -> dict[str, str]:
+        return {"cf-ray": f"8c1a2b3c4d5e6f70-{airport}", "server": "cloudflare"}
+
+    def test_abroad_for_who_asks_at_home(self) -> None:
+        verdict = judge([ping("khi", 95), http("khi", 96, 96, self.ray("SIN"))], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == (
+            "outside",
+            "corroborated",
+            "foreign-pop",
+        )
+        assert verdict.reason.startswith("Cloudflare answered Karachi from Singapore, SG, as")
+
+    def test_at_home_it_is_an_edge_however_near(self) -> None:
+        verdict = judge([ping("khi", 0.5), http("khi", 1.0, 1.0, self.ray("KHI"))], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "foreign-pop")
+
+    def test_abroad_for_who_asks_abroad(self) -> None:
+        verdict = judge([ping("khi", 12), http("sin", 96, 96, self.ray("SIN"))], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "foreign-pop")
+
+    def test_one_that_physics_rules_out_changes_nothing(self) -> None:
+        verdict = judge([ping("khi", 0.5), http("khi", 1.0, 1.0, self.ray("SIN"))], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == ("inside", "proved", "territory")
+        assert [one.family for one in verdict.set_aside] == ["http-pop"]
+
+    def test_a_function_that_ran_abroad(self) -> None:
+        """The edge is at home; what stood behind it is not, and the page came late enough for that."""
+        headers = {"x-vercel-id": "khi1::iad1::8c1a2-1700000000000-8c1a2b3c4d5e", "server": "Vercel"}
+        verdict = judge([ping("khi", 0.5), http("khi", 230, 1.0, headers)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("outside", "foreign-pop")
+        near = judge([ping("khi", 0.5), http("khi", 2, 1.0, headers)], ALL_PK)
+        assert near.location != "outside"
+
+
+class TestOperatorsWord:
+    """What is said of oneself is an admission abroad, and no support at home."""
+
+    def test_a_geofeed_abroad_against_sources_at_home(self) -> None:
+        own = claim("geofeed", "AE", asserted_by="operator")
+        assert judge([ping("khi", 30)], (*ALL_PK, own)).location == "conflicting"
+
+    def test_a_geofeed_at_home_raises_no_assurance(self) -> None:
+        own = claim("geofeed", "PK", asserted_by="operator")
+        assert judge([ping("khi", 12)], (claim("alpha", "PK"), own)).assurance == "claimed"
+
+    @staticmethod
+    def named(name: str) -> Observation:
+        record = DnsRecord(name="1.0.18.198.in-addr.arpa.", type="PTR", target=name)
+        return DnsObservation(
+            id="d",
+            vantage="khi",
+            endpoint="e",
+            address=ADDRESS,
+            time=TIME,
+            result=DnsResult(question="1.0.18.198.in-addr.arpa.", chain=(record,)),
+        )
+
+    def test_a_reverse_name_votes_where_physics_allows_it(self) -> None:
+        name = "ae1.cr2.singapore.sg.example.net."
+        assert judge([ping("khi", 95), self.named(name)], (claim("alpha", "MY"),)).assurance == "corroborated"
+        assert judge([ping("khi", 12), self.named(name)], ALL_PK).location == "inside"
+        assert judge([self.named(name), ping("khi")], (claim("alpha", "MY"),)).location == "unreachable"
+
+    def test_a_reverse_name_never_stands_alone(self) -> None:
+        assert (
+            judge([ping("khi", 95), self.named("ae1.cr2.singapore.sg.example.net.")]).location
+            == "undetermined"
+        )
+
+
 class TestUnmeasured:
     """Claims that nothing was measured against place nothing."""
 

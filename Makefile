@@ -3,11 +3,12 @@
 #   make test   all tests
 #   make lint   types and style
 #   make bench-probes   the probe engine against its peers, and README's table of that; under twenty minutes
+#   make bench-verdict  verdicts held against what is true, and README's table of that; under twenty minutes
 #   make lock   resolve the dependencies anew
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-run test bench-probes lint format lock schema clean tools
+.PHONY: help demo demo-run test bench-probes bench-verdict lint format lock schema clean tools
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command -v $$p && break ; done)
 VENV := .venv
@@ -63,6 +64,9 @@ $(VENV)/bench.stamp: $(VENV)/run.stamp requirements-bench.lock
 
 bench-probes: $(VENV)/bench.stamp tools
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench $(or $(BENCH),--write-readme)
+
+bench-verdict: $(VENV)/run.stamp
+	@$(BIN)/python -m tests.bench.verdicts $(or $(BENCH),--write-readme)
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .

@@ -150,7 +150,8 @@ class TlsResult(Record, frozen=True, kw_only=True):
     ``handshake_ms`` runs from the client's last flight that the proof depends on to the server's signature
     over it (CertificateVerify, or ServerKeyExchange in TLS 1.2): it bounds how far away *the holder of the
     certificate's key* is, whoever answered TCP. ``hello_ms`` runs to the first octets of the server's answer
-    (ServerHello), which nobody has signed. Minima over ``sent`` tries; ``handshakes_ms`` holds each.
+    (ServerHello), which nobody has signed, and ``certificate_ms`` from the ClientHello to the certificate,
+    which anybody can have: neither bounds a key. Minima over ``sent`` tries; ``handshakes_ms`` holds each.
     """
 
     port: int
@@ -166,6 +167,7 @@ class TlsResult(Record, frozen=True, kw_only=True):
     issuer: str | None = None
     sans: tuple[str, ...] = ()
     verified: bool | None = None
+    certificate_ms: float | None = None
 
 
 class Redirect(Record, frozen=True, kw_only=True):

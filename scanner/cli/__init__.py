@@ -6,6 +6,7 @@ Standard output is data; progress (only on a terminal) and messages go to standa
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from typing import Final
@@ -14,12 +15,13 @@ import click
 
 from scanner.cli.exits import CONFIGURATION, INTERNAL, INTERRUPTED
 
-# name -> (module that holds a click command of that name, its short help: kept here so that
-# `sarhad --help` imports none of them)
+# name -> (module that holds a click command of that name, with _ behind it where Python has the word; its
+# short help: kept here so that `sarhad --help` imports none of them)
 COMMANDS: Final = {
     "scan": ("scanner.cli.scan", "Measure and judge every endpoint of a register."),
     "demo": ("scanner.cli.demo", "Run the main job on a simulated Internet."),
     "judge": ("scanner.cli.judge", "Judge recorded observations; the network is never touched."),
+    "import": ("scanner.cli.imports", "Turn what other programs measured into observation records."),
     "probe": ("scanner.cli.probe", "Ping or trace addresses, as a scan does; no register, no verdict."),
     "doctor": ("scanner.cli.doctor", "Say what this user can measure here, and what would allow more."),
     "register": ("scanner.cli.register", "Check a register, or print its JSON Schema."),
@@ -56,7 +58,8 @@ class _Lazy(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), name)
         assert isinstance(command, click.Command)
         return command
 

@@ -32,7 +32,7 @@ def world() -> None:
     help="Directory for the files; made if it is not there.  [default: world-SEED]",
 )
 def generate(seed: int, endpoints: int, vantages: int | None, country: str, directory: Path | None) -> int:
-    r"""Make a random world as recorded evidence, and the truth beside it; no packet is sent.
+    """Make a random world as recorded evidence, and the truth beside it; no packet is sent.
 
     The directory gets register.yaml, vantages.yaml, observations.jsonl and a snapshot, geodata, for
     `sarhad judge`; and truth.csv, truth.json and places.json to hold its verdicts against. Round-trip times
@@ -42,7 +42,7 @@ def generate(seed: int, endpoints: int, vantages: int | None, country: str, dire
     Example:
       sarhad world generate --seed 7 --output w && cd w
       sarhad judge observations.jsonl --register register.yaml --vantages vantages.yaml --geodata geodata
-    """
+    """  # noqa: D301  click wants the character, not the backslash
     from geodata.errors import GeodataError  # noqa: PLC0415  --help does not need it
     from scanner.worlds import files, world  # noqa: PLC0415
 

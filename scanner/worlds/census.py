@@ -241,10 +241,10 @@ class _Making:
         first = int(pool.network_address) + (index << (8 if version == 4 else 64))
         work: dict[str, Any] = {
             "access_ms": chance.between(0.02, 0.5),
-            "sign_ms": chance.between(0.2, 3.0),
+            "sign_ms": 0.1 + chance.wait(0.5),  # ECDSA hardly anything, RSA of 2048 bits the most of it
             "page_ms": chance.between(0.3, 6.0),
             "error_ms": chance.between(0.2, 2.0),
-            "spread": chance.between(0.05, 0.4),
+            "spread": chance.between(0.08, 0.5),
             "icmp": chance.happens(0.88),
             "headers": {"Server": chance.pick(("nginx", "Apache", "IIS", "Caddy"))},
         }

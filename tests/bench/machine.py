@@ -15,12 +15,17 @@ _LIBRARIES: Final = ("icmplib", "pycaracal")
 
 def described() -> str:
     """Date, machine and versions, one sentence each."""
-    today = dt.datetime.now(tz=dt.UTC).date()
-    system = f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
     peers = [f"{name} {version}" for name in _PACKAGES if (version := _package(name))]
     peers += [f"{name} {version}" for name in _LIBRARIES if (version := _library(name))]
     named = ", ".join(peers) or "no peer at all"
-    return f"Measured on {today} on {os.cpu_count()} cores ({system}), with {named}."
+    return f"{here()}, with {named}."
+
+
+def here() -> str:
+    """Date and machine."""
+    today = dt.datetime.now(tz=dt.UTC).date()
+    system = f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
+    return f"Measured on {today} on {os.cpu_count()} cores ({system})"
 
 
 def _package(name: str) -> str | None:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 # Name, what its world is, what is asked, and what was found.
 Played: TypeAlias = "tuple[str, str, Sequence[Claim], Evidence]"
-BEGIN: Final = "<!-- bench-probes -->"
-END: Final = "<!-- /bench-probes -->"
 _LEGEND: Final = (
     "Medians of n runs. Wall clock and processor time are those of the whole process, its start included; "
     "probes are counted where they leave the namespace. Found are hops (of pings, answers) of those that "
@@ -34,7 +32,7 @@ def claims(scenario: str, asked: Iterable[Claim], evidence: Evidence) -> list[st
         value = claim.value(evidence)
         measured = "-" if value is None else claim.form.format(value)
         bound = f"{claim.compare} {claim.form.format(claim.bound)}"
-        lines.append(_line([scenario, claim.words, bound, measured, _VERDICT[claim.met(evidence)]]))
+        lines.append(line([scenario, claim.words, bound, measured, _VERDICT[claim.met(evidence)]]))
     return lines
 
 
@@ -42,7 +40,7 @@ def row(each: Row) -> str:
     """One line of the table of tools."""
     tool = f"**{each.tool}**" if each.tool.partition(" ")[0] == OURS else each.tool
     if not each.runs:
-        return _line([each.scenario, tool, "0", *["-"] * 8, each.missing or "not run"])
+        return line([each.scenario, tool, "0", *["-"] * 8, each.missing or "not run"])
     first = each.runs[0].score
     error = each.error_ms(0.9)
     notes = [each.note]
@@ -70,7 +68,7 @@ def row(each: Row) -> str:
         f"{each.median('busy'):.0%}",
         "; ".join(note for note in notes if note),
     ]
-    return _line(cells)
+    return line(cells)
 
 
 def facts(scenario: str, evidence: Evidence) -> list[str]:
@@ -80,10 +78,10 @@ def facts(scenario: str, evidence: Evidence) -> list[str]:
     columns = list(dict.fromkeys(column for _, separator, column in names if separator))
     if not rows:
         return []
-    lines = [_line([scenario, *columns]), _rule(len(columns) + 1)]
+    lines = [line([scenario, *columns]), rule(len(columns) + 1)]
     for head in rows:
         values = [evidence.facts.get(f"{head}: {column}") for column in columns]
-        lines.append(_line([head, *("-" if value is None else _number(value) for value in values)]))
+        lines.append(line([head, *("-" if value is None else _number(value) for value in values)]))
     return lines
 
 
@@ -92,8 +90,8 @@ def summary(machine: str, played: Sequence[Played]) -> str:
     lines = [
         *textwrap.wrap(machine, _WIDTH),
         "",
-        _line(["world", "asked", "bound", "measured", ""]),
-        _rule(5),
+        line(["world", "asked", "bound", "measured", ""]),
+        rule(5),
     ]
     for name, _, asked, evidence in played:
         lines += claims(name, asked, evidence)
@@ -119,7 +117,7 @@ def details(machine: str, played: Sequence[Played]) -> str:
         "router",
         "",
     ]
-    lines += ["", *textwrap.wrap(_LEGEND, _WIDTH), "", _line(heads), _rule(len(heads))]
+    lines += ["", *textwrap.wrap(_LEGEND, _WIDTH), "", line(heads), rule(len(heads))]
     for _, _, _, evidence in played:
         lines += [row(each) for each in evidence.rows.values()]
     for name, _, _, evidence in played:
@@ -128,13 +126,14 @@ def details(machine: str, played: Sequence[Played]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def placed(text: str, tables: str) -> str:
+def placed(text: str, tables: str, name: str = "bench-probes") -> str:
     """A document with the tables between the two marks; a ValueError where the marks are not in it."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"no section between {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{tables}{END}{after}"
+        raise ValueError(f"no section between {first} and {last}")
+    return f"{before}{first}\n{tables}{last}{after}"
 
 
 def _number(value: float) -> str:
@@ -143,9 +142,11 @@ def _number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """One line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
-def _rule(columns: int) -> str:
+def rule(columns: int) -> str:
+    """What stands under a table's head."""
     return "|" + "---|" * columns

@@ -287,9 +287,9 @@ class TestTable:
             assert len({line.count("|") for line in lines}) == 1
 
     def test_its_place_in_a_document(self) -> None:
-        text = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
+        text = "before\n<!-- bench-probes -->\nold\n<!-- /bench-probes -->\nafter\n"
         once = table.placed(text, "new\n")
-        assert once == f"before\n{table.BEGIN}\nnew\n{table.END}\nafter\n"
+        assert once == "before\n<!-- bench-probes -->\nnew\n<!-- /bench-probes -->\nafter\n"
         assert table.placed(once, "new\n") == once
 
     def test_readme_has_one(self) -> None:

@@ -8,7 +8,8 @@ against a vantage:
   one declared place to the other. Who is in most such pairs is the one at a wrong place.
 - *Contradictions over addresses*: disks that do not meet are anycast, unless they all hang on one vantage.
   Then that vantage may be elsewhere, or it alone sees another site. Had it been elsewhere, every address
-  near there would contradict it; so those that are known to be near, and do not, speak for it.
+  near there would contradict it, and its times to all addresses would go with their distances from there;
+  where the others do not contradict it, or its times go with the distances from its own place, it is cleared.
 
 The second is no proof: whoever announces addresses of his own at two places makes an honest vantage look so.
 So evidence from a few networks makes a vantage *doubtful* only: what is said of a place must hold with and
@@ -36,7 +37,7 @@ from scanner.case import of, up
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from geodata.sphere import Bools
+    from geodata.sphere import Bools, Floats
     from geodata.territory import Territory
     from probes.vantages.vantage import Vantage
     from scanner.evidence import AddressEvidence, Constraint
@@ -44,10 +45,17 @@ if TYPE_CHECKING:
 
 # How much later than light an address is expected to answer at most, to count as one that should have
 # contradicted a vantage: fibre is seldom three times as long as the great circle, and lines add some.
-STRETCH: Final = 3.0
+MOST_STRETCH: Final = 3.0
 LINE_MS: Final = 10.0
 # Of the addresses that would contradict a vantage if it were elsewhere, so few may not do so.
 SPARED_SHARE: Final = 0.25
+# How long fibre usually is, and what an address in the same city takes; by addresses known to so many km.
+STRETCH: Final = 1.6
+METRO_MS: Final = 2.0
+PINNED_KM: Final = 1000.0
+# A place must explain times so much better; and none does what so large a share of the addresses contradicts.
+BETTER: Final = 1.2
+MANY_SHARE: Final = 0.25
 _LEFT: Final = 3  # vantages that must agree where two others are set aside
 
 
@@ -73,16 +81,15 @@ class _Seen:
 class _Mark:
     """A contradiction that goes away without one vantage, whose constraint is ``own``.
 
-    ``pin`` is the tightest of the others. ``against`` counts those that it contradicts; with one of them
-    alone, that one may as well be at a wrong place (``shared``). ``alone`` is false where the contradictions
-    of another must be taken away too.
+    ``pin`` is the tightest of the others, ``against`` those that it contradicts. Without one of its ``rivals``
+    instead the contradiction goes away as well. Not ``alone`` if another must be taken away together with it.
     """
 
     seen: _Seen
     own: Constraint
     pin: Constraint
-    against: int
-    shared: bool
+    against: frozenset[str]
+    rivals: frozenset[str]
     alone: bool
 
     @property
@@ -197,32 +204,49 @@ def _without(seen: _Seen, vantages: Collection[str]) -> _Seen:
 
 
 def _contradicted(seen: Sequence[_Seen], territory: Territory, thresholds: Thresholds) -> dict[str, Doubt]:
-    """Those on which contradictions hang that nothing speaks for."""
+    """Those on which contradictions hang that nothing speaks for; of them those that contradict most others.
+
+    Who contradicts one that is at a wrong place may be cleared without it.
+    """
     marks: defaultdict[str, list[_Mark]] = defaultdict(list)
     for mark in chain.from_iterable(_marks(one, territory) for one in seen):
         marks[mark.own.vantage.id].append(mark)
-    doubts: dict[str, Doubt] = {}
-    for name, found in sorted(marks.items()):
-        if _spared(name, found, seen) > SPARED_SHARE * len(found):
-            continue
-        networks = {mark.seen.network for mark in found}
-        own = {mark.seen.network for mark in found if not mark.shared}
-        one_of_many = any(
-            mark.alone and mark.against > 1 and len(mark.seen.constraints) > thresholds.doubt_vantages
-            for mark in found
-        )
-        if len(networks) < thresholds.doubt_networks and not one_of_many:
-            continue
-        mark = max(found, key=lambda each: (each.against, each.seen.address))
-        doubts[name] = Doubt(
-            vantage=name,
-            refuted=len(own) >= thresholds.refuted_networks,
-            reason=f"{_counted(len(found), 'address', 'addresses')} in"
-            f" {_counted(len(networks), 'network', 'networks')} cannot be near its place and near those of"
-            f" all others, as {mark.seen.address}: it was answered in {mark.own.rtt_ms:.2f} ms,"
-            f" {of(mark.pin)}, at most {up(mark.pin.radius_km)} km away",
-        )
-    return doubts
+    suspects = {
+        name: found
+        for name, found in sorted(marks.items())
+        if _is_doubtful(found, thresholds) and not _cleared(name, found, seen, thresholds)
+    }
+    against = {
+        name: len(frozenset().union(*(mark.against for mark in found))) for name, found in suspects.items()
+    }
+    most = max(against.values(), default=0)
+    return {
+        name: _doubt(name, found, suspects.keys(), thresholds)
+        for name, found in suspects.items()
+        if against[name] == most
+    }
+
+
+def _is_doubtful(marks: Sequence[_Mark], thresholds: Thresholds) -> bool:
+    """Whether several networks' addresses contradict it, or one that many vantages agree on."""
+    return len({mark.seen.network for mark in marks}) >= thresholds.doubt_networks or any(
+        mark.alone and len(mark.against) > 1 and len(mark.seen.constraints) > thresholds.doubt_vantages
+        for mark in marks
+    )
+
+
+def _doubt(name: str, marks: Sequence[_Mark], suspects: Collection[str], thresholds: Thresholds) -> Doubt:
+    networks = {mark.seen.network for mark in marks}
+    certain = {mark.seen.network for mark in marks if mark.rivals.isdisjoint(suspects)}
+    mark = max(marks, key=lambda each: (len(each.against), each.seen.address))
+    return Doubt(
+        vantage=name,
+        refuted=len(certain) >= thresholds.refuted_networks,
+        reason=f"{_counted(len(marks), 'address', 'addresses')} in"
+        f" {_counted(len(networks), 'network', 'networks')} cannot be near its place and near those of"
+        f" all others, as {mark.seen.address}: it was answered in {mark.own.rtt_ms:.2f} ms,"
+        f" {of(mark.pin)}, at most {up(mark.pin.radius_km)} km away",
+    )
 
 
 def _counted(count: int, one: str, several: str) -> str:
@@ -241,6 +265,7 @@ def _marks(seen: _Seen, territory: Territory) -> Iterable[_Mark]:
         for cover in _covers(apart)
         if territory.assess([one.disk for one in _rest(seen.constraints, cover)]).consistent
     ]
+    names = frozenset(seen.constraints[number].vantage.id for cover in covers for number in cover)
     for cover in covers:
         rest = _rest(seen.constraints, cover)
         for index in cover:
@@ -249,8 +274,10 @@ def _marks(seen: _Seen, territory: Territory) -> Iterable[_Mark]:
                 seen=seen,
                 own=seen.constraints[index],
                 pin=rest[0],
-                against=int(apart[index, others].sum()),
-                shared=len(covers) > 1,
+                against=frozenset(
+                    seen.constraints[number].vantage.id for number in others if apart[index, number]
+                ),
+                rivals=names - {seen.constraints[number].vantage.id for number in cover},
                 alone=len(cover) == 1,
             )
 
@@ -282,15 +309,8 @@ def _covers(apart: Bools) -> list[tuple[int, ...]]:
     return sorted(found)
 
 
-def _spared(name: str, marks: Sequence[_Mark], seen: Iterable[_Seen]) -> int:
-    """How many addresses speak for a vantage.
-
-    Were it elsewhere, it would be where the contradictions of all addresses have it: the smallest of those
-    disks is taken. For it speak the disks that do not meet that one, and the addresses that are known to be
-    near there and do not contradict it.
-    """
-    closest = min(marks, key=lambda mark: (mark.reach.radius_km, mark.seen.address))
-    elsewhere = sum(bool(disjoint([closest.reach, mark.reach])[0, 1]) for mark in marks)
+def _cleared(name: str, marks: Sequence[_Mark], seen: Iterable[_Seen], thresholds: Thresholds) -> bool:
+    """Whether the other addresses speak for a vantage."""
     pins: list[Constraint] = []
     owns: list[Constraint] = []
     for one in seen:
@@ -299,13 +319,52 @@ def _spared(name: str, marks: Sequence[_Mark], seen: Iterable[_Seen]) -> int:
         if own is not None and pin is not None:
             owns.append(own)
             pins.append(pin)
-    where = unit([pin.vantage.latitude for pin in pins], [pin.vantage.longitude for pin in pins])
+    if _spared(marks, pins, owns, thresholds) > SPARED_SHARE * len(marks):
+        return True
+    known = [index for index, pin in enumerate(pins) if pin.radius_km <= PINNED_KM]
+    if len(marks) > MANY_SHARE * len(known):
+        return False
+    where = _vectors([pins[index].vantage for index in known])
+    times_ms = np.array([owns[index].rtt_ms for index in known])
+    elsewhere = {mark.pin.vantage.id: mark.pin.vantage for mark in marks}
+    here, *there = (
+        _misfit(_vectors([place])[0], where, times_ms, thresholds)
+        for place in (marks[0].own.vantage, *elsewhere.values())
+    )
+    return here < BETTER * min(there)
+
+
+def _spared(
+    marks: Sequence[_Mark], pins: Sequence[Constraint], owns: Sequence[Constraint], thresholds: Thresholds
+) -> int:
+    """How many addresses do not contradict a vantage, and would if it were elsewhere.
+
+    It would be where the contradictions of all addresses have it: the disk that meets most of the others is
+    taken. There count those that do not meet it, and the addresses that are known to be near there.
+    """
+    apart = disjoint([mark.reach for mark in marks]).sum(axis=1)
+    closest, elsewhere = min(
+        zip(marks, apart.tolist(), strict=True),
+        key=lambda each: (each[1], each[0].reach.radius_km, each[0].seen.address),
+    )
+    where = _vectors([pin.vantage for pin in pins])
     pinned_km = np.array([pin.radius_km for pin in pins])
     reached_km = np.array([own.radius_km for own in owns])
     there, here = closest.pin.vantage, closest.own.vantage
-    from_there_km = EARTH_RADIUS_KM * angle(unit(there.latitude, there.longitude), where)
-    from_here_km = EARTH_RADIUS_KM * angle(unit(here.latitude, here.longitude), where)
-    km_per_ms = (closest.own.radius_km - here.location_error_km) / closest.own.rtt_ms
-    expected_km = STRETCH * (from_there_km + closest.reach.radius_km + pinned_km) + LINE_MS * km_per_ms
+    from_there_km = EARTH_RADIUS_KM * angle(_vectors([there]), where)
+    from_here_km = EARTH_RADIUS_KM * angle(_vectors([here]), where)
+    line_km = LINE_MS * thresholds.speed_km_per_ms_rtt
+    expected_km = MOST_STRETCH * (from_there_km + closest.reach.radius_km + pinned_km) + line_km
     telling = expected_km + here.location_error_km + pinned_km < from_here_km
-    return elsewhere + int(np.sum(telling & (reached_km + pinned_km >= from_here_km)))
+    return int(elsewhere) + int(np.sum(telling & (reached_km + pinned_km >= from_here_km)))
+
+
+def _misfit(place: Floats, where: Floats, times_ms: Floats, thresholds: Thresholds) -> float:
+    """How badly times go with the distances from a place, as a mean factor (its logarithm)."""
+    distance_km = EARTH_RADIUS_KM * angle(place, where)
+    usual_ms = STRETCH * distance_km / thresholds.speed_km_per_ms_rtt
+    return float(np.mean(np.abs(np.log((times_ms + METRO_MS) / (usual_ms + METRO_MS)))))
+
+
+def _vectors(places: Sequence[Vantage]) -> Floats:
+    return unit([place.latitude for place in places], [place.longitude for place in places])

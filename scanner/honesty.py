@@ -56,6 +56,7 @@ PINNED_KM: Final = 1000.0
 # A place must explain times so much better; and none does what so large a share of the addresses contradicts.
 BETTER: Final = 1.2
 MANY_SHARE: Final = 0.25
+REFUTED_SHARE: Final = 0.05  # of the addresses that answered it, so many must contradict one that is refuted
 _LEFT: Final = 3  # vantages that must agree where two others are set aside
 
 
@@ -81,8 +82,9 @@ class _Seen:
 class _Mark:
     """A contradiction that goes away without one vantage, whose constraint is ``own``.
 
-    ``pin`` is the tightest of the others, ``against`` those that it contradicts. Without one of its ``rivals``
-    instead the contradiction goes away as well. Not ``alone`` if another must be taken away together with it.
+    ``pin`` is the tightest of the others, ``against`` those that it contradicts. Without one of ``rivals``
+    instead the contradiction goes away as well. Not ``alone`` if another must be taken away together with
+    it.
     """
 
     seen: _Seen
@@ -221,7 +223,7 @@ def _contradicted(seen: Sequence[_Seen], territory: Territory, thresholds: Thres
     }
     most = max(against.values(), default=0)
     return {
-        name: _doubt(name, found, suspects.keys(), thresholds)
+        name: _doubt(name, found, _count(name, seen), suspects.keys(), thresholds)
         for name, found in suspects.items()
         if against[name] == most
     }
@@ -241,7 +243,7 @@ def _doubt(name: str, marks: Sequence[_Mark], suspects: Collection[str], thresho
     mark = max(marks, key=lambda each: (len(each.against), each.seen.address))
     return Doubt(
         vantage=name,
-        refuted=len(certain) >= thresholds.refuted_networks,
+        refuted=len(certain) >= thresholds.refuted_networks and len(marks) >= REFUTED_SHARE * known,
         reason=f"{_counted(len(marks), 'address', 'addresses')} in"
         f" {_counted(len(networks), 'network', 'networks')} cannot be near its place and near those of"
         f" all others, as {mark.seen.address}: it was answered in {mark.own.rtt_ms:.2f} ms,"

@@ -237,7 +237,13 @@ def _is_doubtful(marks: Sequence[_Mark], thresholds: Thresholds) -> bool:
     )
 
 
-def _doubt(name: str, marks: Sequence[_Mark], suspects: Collection[str], thresholds: Thresholds) -> Doubt:
+def _count(name: str, seen: Iterable[_Seen]) -> int:
+    return sum(any(each.vantage.id == name for each in one.constraints) for one in seen)
+
+
+def _doubt(
+    name: str, marks: Sequence[_Mark], known: int, suspects: Collection[str], thresholds: Thresholds
+) -> Doubt:
     networks = {mark.seen.network for mark in marks}
     certain = {mark.seen.network for mark in marks if mark.rivals.isdisjoint(suspects)}
     mark = max(marks, key=lambda each: (len(each.against), each.seen.address))

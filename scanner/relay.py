@@ -23,6 +23,7 @@ _PAGE_TRIES: Final = 20  # a declared page may do whatever it likes, also the sa
 _PAGE_VANTAGES: Final = 2
 _STEADY_MS: Final = 0.5  # what a kernel or a queue adds now and then
 _WHO: Final[dict[Layer, str]] = {
+    "hello": "whoever greets for TLS",
     "tls": "the holder of its certificate's key",
     "page": "what makes its page",
     "error": "what answers for a page that nobody has",
@@ -42,7 +43,9 @@ def relay(case: Case) -> AddressVerdict | None:
         and tls.excess_ms > limits.tls_excess_ms
         and (_steady(tls, limits) if soon is None else soon > limits.tls_excess_ms)
     ):
-        return _verdict(case, tls, limits.tls_excess_ms)
+        hello = found.get("hello")
+        passed_on = hello is not None and hello.excess_ms > limits.tls_excess_ms
+        return _verdict(case, hello if hello is not None and passed_on else tls, limits.tls_excess_ms)
     if error is not None and error.excess_ms > limits.relay_excess_ms and _steady(error, limits):
         return _verdict(case, error, limits.relay_excess_ms)
     if (

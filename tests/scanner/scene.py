@@ -52,9 +52,9 @@ def ping(vantage: str, *rtts_ms: float, address: str = ADDRESS, number: int = 0)
     )
 
 
-def tls(vantage: str, tcp_ms: float, handshake_ms: float, tries: int = 5) -> Observation:
+def tls(vantage: str, tcp_ms: float, handshake_ms: float, tries: int = 5, number: int = 0) -> Observation:
     return TlsObservation(
-        id=f"tls-{vantage}",
+        id=f"tls-{vantage}-{number}",
         vantage=vantage,
         endpoint="e",
         address=ADDRESS,
@@ -64,15 +64,24 @@ def tls(vantage: str, tcp_ms: float, handshake_ms: float, tries: int = 5) -> Obs
 
 
 def http(
-    vantage: str, page_ms: float, nothing_ms: float, headers: dict[str, str] | None = None
+    vantage: str,
+    page_ms: float,
+    nothing_ms: float,
+    headers: dict[str, str] | None = None,
+    number: int = 0,
 ) -> Observation:
     return HttpObservation(
-        id=f"http-{vantage}",
+        id=f"http-{vantage}-{number}",
         vantage=vantage,
         endpoint="e",
         address=ADDRESS,
         time=TIME,
-        result=HttpResult(ttfb_ms=(page_ms,) * 5, probe_ttfb_ms=(nothing_ms,) * 5, headers=headers or {}),
+        result=HttpResult(
+            url="https://e.example/",
+            ttfb_ms=(page_ms,) * 5,
+            probe_ttfb_ms=(nothing_ms,) * 5,
+            headers=headers or {},
+        ),
     )
 
 

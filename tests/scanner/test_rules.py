@@ -397,63 +397,119 @@ class TestEndpoint:
         assert evidence[ADDRESS].names == ("\\027[31m.example.",)
 
 
+RAYS = tuple({"cf-ray": f"8c1a2b3c4d5e6f70-{airport}"} for airport in ("KHI", "SIN", "FRA"))
 rtts = st.dictionaries(st.sampled_from(sorted(PLACES)), st.floats(0.05, 300), max_size=6)
 countries = st.lists(st.sampled_from(["PK", "SG", "AE", "IN", "US"]), max_size=4)
+sources = st.lists(
+    st.tuples(
+        st.sampled_from(["PK", "SG", "AE", "IN", "US", None]),
+        st.sampled_from(["server", "registrant", "origin", "user_egress"]),
+        st.sampled_from(["third-party", "registry", "operator"]),
+    ),
+    max_size=5,
+)
+layers = st.dictionaries(
+    st.sampled_from(sorted(PLACES)),
+    st.tuples(
+        st.floats(0.05, 300),  # of the transport; then what the handshake, a page and an error take longer
+        st.floats(0.1, 60),
+        st.floats(0.1, 60),
+        st.floats(0.1, 60),
+        st.sampled_from([None, {}, *RAYS]),  # headers; without them no HTTP
+    ),
+    max_size=6,
+)
+Layers = dict[str, tuple[float, float, float, float, dict[str, str] | None]]
 
 
 def _claims(countries: list[str]) -> tuple[Claim, ...]:
     return tuple(claim(f"f{index}", country) for index, country in enumerate(countries))
 
 
+def _sources(said: list[tuple[str | None, str, str]]) -> tuple[Claim, ...]:
+    return tuple(
+        claim(f"f{index}", country, meaning=meaning, asserted_by=by)
+        for index, (country, meaning, by) in enumerate(said)
+    )
+
+
+def _all(layers: Layers, number: int = 0) -> list[Observation]:
+    """Pings, handshakes and pages; a second number gives other observations."""
+    found: list[Observation] = []
+    for name, (rtt_ms, handshake_ms, page_ms, error_ms, headers) in layers.items():
+        found += [ping(name, rtt_ms, number=number), tls(name, rtt_ms, rtt_ms + handshake_ms, number=number)]
+        if headers is not None:
+            found.append(http(name, rtt_ms + page_ms, rtt_ms + error_ms, headers, number=number))
+    return found
+
+
 class TestProperties:
     """What holds of every verdict, whatever the evidence."""
 
-    @given(rtts, countries, st.randoms(use_true_random=False))
+    @given(layers, sources, st.randoms(use_true_random=False))
     @settings(max_examples=60, deadline=None)
     def test_the_order_of_observations_never_matters(
-        self, rtts: dict[str, float], countries: list[str], shuffle: random.Random
+        self, layers: Layers, said: list[tuple[str | None, str, str]], shuffle: random.Random
     ) -> None:
-        observations = [ping(name, rtt_ms) for name, rtt_ms in rtts.items()]
-        observations += [tls(name, rtt_ms, rtt_ms + 1) for name, rtt_ms in rtts.items()]
+        observations = _all(layers)
         again = observations.copy()
         shuffle.shuffle(again)
-        assert judge(observations, _claims(countries)) == judge(again, _claims(countries))
+        assert judge(observations, _sources(said)) == judge(again, _sources(said))
 
-    @given(rtts, countries, st.lists(st.floats(0, 100), min_size=6, max_size=6))
+    @given(layers, sources, st.lists(st.floats(0, 100), min_size=24, max_size=24))
     @settings(max_examples=60, deadline=None)
     def test_added_delay_never_creates_a_proof(
-        self, rtts: dict[str, float], countries: list[str], delays: list[float]
+        self, layers: Layers, said: list[tuple[str | None, str, str]], delays: list[float]
     ) -> None:
-        before = judge([ping(name, rtt_ms) for name, rtt_ms in rtts.items()], _claims(countries))
-        slower = dict(zip(sorted(rtts), delays, strict=False))
-        after = judge(
-            [ping(name, rtt_ms + slower[name]) for name, rtt_ms in rtts.items()], _claims(countries)
-        )
+        """On any of the times, each by itself."""
+        before = judge(_all(layers), _sources(said))
+        late = iter(delays)
+        slower: Layers = {
+            name: (rtt + next(late), tls + next(late), page + next(late), error + next(late), headers)
+            for name, (rtt, tls, page, error, headers) in layers.items()
+        }
+        after = judge(_all(slower), _sources(said))
         if after.assurance == "proved" and after.rule == "territory":
             assert before.assurance == "proved"
+            assert before.location in {after.location, "edge"}
 
-    @given(rtts, rtts)
+    @given(layers, sources, layers, sources)
     @settings(max_examples=60, deadline=None)
-    def test_more_evidence_never_turns_a_proof_of_outside_into_inside(
-        self, some: dict[str, float], more: dict[str, float]
+    def test_more_evidence_never_turns_proved_outside_into_inside(
+        self,
+        first: Layers,
+        said: list[tuple[str | None, str, str]],
+        more: Layers,
+        later: list[tuple[str | None, str, str]],
     ) -> None:
-        first = [ping(name, rtt_ms) for name, rtt_ms in some.items()]
-        second = [ping(name, rtt_ms, number=1) for name, rtt_ms in more.items()]
-        if judge(first).location == "outside":
-            assert judge(first + second).location in {"outside", "edge"}
+        before = judge(_all(first), _sources(said))
+        after = judge([*_all(first), *_all(more, 1)], (*_sources(said), *_sources(later)))
+        if (before.location, before.assurance) == ("outside", "proved"):
+            assert after.location in {"outside", "edge"}
 
-    @given(rtts, countries)
+    @given(layers, sources)
     @settings(max_examples=60, deadline=None)
     def test_a_claim_that_physics_forbids_changes_no_verdict(
-        self, rtts: dict[str, float], countries: list[str]
+        self, layers: Layers, said: list[tuple[str | None, str, str]]
     ) -> None:
-        observations = [ping(name, rtt_ms) for name, rtt_ms in rtts.items()]
-        with_all = judge(observations, _claims(countries))
+        """Nor does a point of presence that it forbids."""
+        claims = _sources(said)
+        with_all = judge(_all(layers), claims)
         aside = {one.source for one in with_all.set_aside}
-        allowed = tuple(one for one in _claims(countries) if one.source not in aside)
-        without = judge(observations, allowed)
+        allowed = tuple(one for one in claims if one.source not in aside)
+        nearer: Layers = {
+            name: (*one[:4], {} if one[4] and _ruled_out(layers, name) else one[4])
+            for name, one in layers.items()
+        }
+        without = judge(_all(nearer), allowed)
         assert (with_all.location, with_all.assurance, with_all.rule) == (
             without.location,
             without.assurance,
             without.rule,
         )
+
+
+def _ruled_out(layers: Layers, name: str) -> bool:
+    """Whether the point of presence that a response names is set aside."""
+    alone = judge(_all({name: layers[name]}))
+    return any(one.source == "http:cf-ray" for one in alone.set_aside)

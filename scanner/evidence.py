@@ -76,7 +76,6 @@ class Excess:
     excess_ms: float
     spread_ms: float
     tries: int
-    vantages: int
     evidence: tuple[str, ...]
 
 
@@ -343,7 +342,6 @@ def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, 
                 excess_ms=least_ms,
                 spread_ms=times[(len(times) - 1) // 4][0] - least_ms,
                 tries=sum(each.count for each in tries),
-                vantages=len({each.vantage for each in tries}),
                 evidence=tuple(each.evidence for each in tries),
             )
         )

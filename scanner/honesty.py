@@ -62,11 +62,27 @@ _LEFT: Final = 3  # vantages that must agree where two others are set aside
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Why a vantage is not relied on: ``refuted``, its declared place is infeasible; else it may be."""
+    """Why a vantage is not relied on: ``refuted``, its declared place is infeasible; else it may be.
+
+    ``reach`` is where it would be then, if contradictions over addresses tell.
+    """
 
     vantage: str
     refuted: bool
     reason: str
+    reach: Disk | None = None
+
+    def explains(self, evidence: AddressEvidence) -> bool:
+        """Whether an address's contradictions with the vantage are gone if it is where it would be.
+
+        If not, the address is at several places all the same, or the vantage at yet another.
+        """
+        own = next((one for one in evidence.transport if one.vantage.id == self.vantage), None)
+        if own is None or self.reach is None:
+            return True
+        others = [one.disk for one in evidence.transport if one.vantage.id != self.vantage]
+        moved = self.reach._replace(radius_km=self.reach.radius_km + own.radius_km)
+        return not disjoint([moved, *others])[0].any()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +270,7 @@ def _doubt(
         f" {_counted(len(networks), 'network', 'networks')} cannot be near its place and near those of"
         f" all others, as {mark.seen.address}: it was answered in {mark.own.rtt_ms:.2f} ms,"
         f" {of(mark.pin)}, at most {up(mark.pin.radius_km)} km away",
+        reach=_closest(marks)[0].reach,
     )
 
 
@@ -350,11 +367,7 @@ def _spared(
     It would be where the contradictions of all addresses have it: the disk that meets most of the others is
     taken. There count those that do not meet it, and the addresses that are known to be near there.
     """
-    apart = disjoint([mark.reach for mark in marks]).sum(axis=1)
-    closest, elsewhere = min(
-        zip(marks, apart.tolist(), strict=True),
-        key=lambda each: (each[1], each[0].reach.radius_km, each[0].seen.address),
-    )
+    closest, elsewhere = _closest(marks)
     where = _vectors([pin.vantage for pin in pins])
     pinned_km = np.array([pin.radius_km for pin in pins])
     reached_km = np.array([own.radius_km for own in owns])
@@ -365,6 +378,15 @@ def _spared(
     expected_km = MOST_STRETCH * (from_there_km + closest.reach.radius_km + pinned_km) + line_km
     telling = expected_km + here.location_error_km + pinned_km < from_here_km
     return int(elsewhere) + int(np.sum(telling & (reached_km + pinned_km >= from_here_km)))
+
+
+def _closest(marks: Sequence[_Mark]) -> tuple[_Mark, int]:
+    """The mark whose reach meets most of the others', the smallest of such, and how many it does not meet."""
+    apart = disjoint([mark.reach for mark in marks]).sum(axis=1).tolist()
+    return min(
+        zip(marks, apart, strict=True),
+        key=lambda each: (each[1], each[0].reach.radius_km, each[0].seen.address),
+    )
 
 
 def _misfit(place: Floats, where: Floats, times_ms: Floats, thresholds: Thresholds) -> float:

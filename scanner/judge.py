@@ -115,7 +115,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         judged = [
             judge_address(
                 replace(one, upstream=upstreams.get(one.address), front=fronts.get(one.address)).without(
-                    refuted
+                    [name for name in refuted if doubts[name].explains(one)]
                 ),
                 inputs.territory,
                 thresholds,

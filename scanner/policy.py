@@ -58,7 +58,7 @@ class Thresholds(Model):
     # quarter of all tries differs by no more than this share of the excess.
     relay_excess_ms: _Positive = 4.0
     page_excess_ms: _Positive = 8.0
-    tls_excess_ms: _Positive = 10.0
+    tls_excess_ms: _Positive = 7.0
     steady_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.03
     relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 5
     # ``bounded``: no foreign city of so many people is feasible.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scanner.case import down, of, up
+
+# To say of a page that does not exist that there is none takes a server less, or now more and now less.
+LATE_MS: Final = 2.5
+EVEN_SHARE: Final = 0.1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +31,8 @@ def territory(case: Case) -> AddressVerdict | None:
     if transport is None:
         return None
     location, assurance = transport
-    if location == "inside" and case.pops:
-        return None  # an edge, by its own word, however near it is
+    if location == "inside" and (case.pops or _may_pass_on(case)):
+        return None  # an edge, by its own word or by what its lateness allows, however near it is
     constraints, who = case.evidence.transport, ""
     if location == "inside" and case.key is not None:
         key = _settled(case.key)
@@ -48,6 +52,20 @@ def territory(case: Case) -> AddressVerdict | None:
         feasible.countries,
         speed_km_per_ms_rtt=case.thresholds.speed_km_per_ms_rtt,
         city_population=case.thresholds.city_population,
+    )
+
+
+def _may_pass_on(case: Case) -> bool:
+    """Whether a page that nobody has comes so late, and so steadily, that it need not come from here.
+
+    This accuses nobody, and is no proof of home either.
+    """
+    return any(
+        one.layer == "error"
+        and one.excess_ms > LATE_MS
+        and one.spread_ms <= EVEN_SHARE * one.excess_ms
+        and one.tries >= case.thresholds.relay_min_tries
+        for one in case.evidence.excesses
     )
 
 

@@ -5,7 +5,7 @@ behind it, which hardly varies from try to try; a page that is slow to compute v
 by a share of its time. So lateness alone accuses nobody: it must be steady, and that of
 
 - a page that nobody has (no cache holds it, and it takes little work), or else
-- the declared page, in many tries from several vantages, as the front may answer for what does not exist, or
+- the declared page, in many tries, as the front may answer by itself for what does not exist, or
 - the TLS handshake, unless pages come soon over the same connection: then signing is slow, and not far.
 """
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from scanner.policy import Thresholds
     from scanner.verdict import AddressVerdict
 
-_PAGE_TRIES: Final = 20  # a declared page may do whatever it likes, also the same work each time
-_PAGE_VANTAGES: Final = 2
+_PAGE_TRIES: Final = 10  # a declared page may do whatever it likes, also the same work some times
 _STEADY_MS: Final = 0.5  # what a kernel or a queue adds now and then
 _WHO: Final[dict[Layer, str]] = {
     "hello": "whoever greets for TLS",
@@ -52,7 +51,6 @@ def relay(case: Case) -> AddressVerdict | None:
         page is not None
         and page.excess_ms > limits.page_excess_ms
         and page.tries >= _PAGE_TRIES
-        and page.vantages >= _PAGE_VANTAGES
         and _steady(page, limits)
     ):
         return _verdict(case, page, limits.page_excess_ms)

@@ -8,6 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
@@ -150,7 +151,9 @@ def _absence(
         return "nxdomain"
     if code != dns.rcode.NOERROR:
         return "servfail"
-    return "no-data" if asked in _ADDRESSES and not made.addresses else None
+    if asked not in _ADDRESSES or made.addresses:
+        return None
+    return "protocol" if message.flags & dns.flags.TC else "no-data"  # what was cut off may have been there
 
 
 def _words(error: dict[str, Any] | str) -> str:

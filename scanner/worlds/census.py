@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 HOSTS: Final = ipaddress.IPv4Network("240.0.0.0/6")  # reserved (RFC 1112), and so nobody's; a /24 a server
 HOSTS6: Final = ipaddress.IPv6Network("2001:db8::/33")  # documentation (RFC 3849); a /64 a server
 SERVERS: Final = 4  # of a host, at most
+OBSERVERS: Final = "246.0.0."  # reserved too, as the next
+SQUATTED: Final = "244.7.0."  # somebody's, far away, and used inside by operators of vantages
 # Of a hundred endpoints; of relays and other cheats there are more than in reality, so that few are enough.
 _KINDS: Final[Mapping[Kind, float]] = {
     "honest": 32,
@@ -76,7 +78,8 @@ def _observer(index: int, city: Spot, gazetteer: Gazetteer, chance: Chance) -> O
         asn=64496 + index,
         access_ms=chance.between(0.02, 0.3) if in_hall else chance.between(0.8, 8.0),
         ipv6=chance.happens(0.6),
-        squatted="244.7.0." if chance.happens(0.2) else None,
+        squatted=SQUATTED if chance.happens(0.2) else None,
+        address=f"{OBSERVERS}{index + 1}" if index < 254 and chance.happens(0.7) else None,
     )
 
 

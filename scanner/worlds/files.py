@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from scanner.worlds.world import World
 
 METRO_KM: Final = 40.0
-_BATCH: Final = 50_000
-_COLUMNS: Final = ("endpoint", "location", "accept", "kind", "metro", "relay_km", "note")
+_COLUMNS: Final = ("endpoint", "location", "accept", "path", "kind", "metro", "relay_km", "note")
 
 
 def write(world: World, directory: Path) -> None:
@@ -35,8 +34,8 @@ def write(world: World, directory: Path) -> None:
     _yaml(directory / "register.yaml", _register(world))
     _yaml(directory / "vantages.yaml", {"version": 1, "vantages": list(_vantages(world))})
     with (directory / "observations.jsonl").open("wb") as stream:
-        for host in world.hosts:
-            stream.write(encode_observations(world.recorder.observations(host)))
+        for one in world.observations():
+            stream.write(encode_observations([one]))
     write_snapshot(directory / "geodata", world.databases)
     rows = [_truth(world, host) for host in world.hosts]
     text = io.StringIO()
@@ -100,6 +99,7 @@ def _vantages(world: World) -> Iterator[dict[str, Any]]:
             "location_error_km": one.error_km,
             "network": f"AS{one.asn}",
             "kind": "recorded",
+            **({"addresses": [one.address]} if one.address is not None else {}),
         }
 
 
@@ -114,11 +114,22 @@ def _truth(world: World, host: Host) -> dict[str, Any]:
         "endpoint": host.id,
         "location": host.location,
         "accept": list(host.accept),
+        "path": _path(world, host),
         "kind": host.kind,
         "metro": metro,
         "relay_km": None if host.relay_km is None else round(host.relay_km),
         "note": host.note or ", ".join(dict.fromkeys(f"{spot.city} {spot.country}" for spot in spots)),
     }
+
+
+def _path(world: World, host: Host) -> str:
+    """Whether packets from the vantages at home stay there on their way to the host."""
+    home = [one for one in world.observers if one.spot.country == world.country and not one.lies]
+    links = [world.recorder.link(observer, server) for server in host.servers for observer in home]
+    stops = [spot for link in links if link.reached for spot in link.way.stops]
+    if not stops:
+        return "unknown"
+    return "domestic" if all(spot.country == world.country for spot in stops) else "leaves"
 
 
 def _yaml(path: Path, value: object) -> None:

@@ -39,7 +39,7 @@ class Observer:
     """A vantage: where it says it is (within ``error_km``), and where it is.
 
     ``access_ms`` is what its own line adds to every round trip; ``squatted`` is the beginning of others'
-    addresses that its operator uses inside.
+    addresses that its operator uses inside. At ``address``, where it has one, it answers the other vantages.
     """
 
     id: str
@@ -50,7 +50,17 @@ class Observer:
     access_ms: float
     ipv6: bool
     squatted: str | None
+    address: str | None
     lies: bool = False
+
+    @property
+    def server(self) -> Server | None:
+        """What the other vantages ping."""
+        if self.address is None:
+            return None
+        return Server(
+            address=self.address, sites=(self.spot,), access_ms=self.access_ms, tls=False, web=False
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ _CONNECTS: Final = 3
 _TRIES: Final = 3
 _CALM_TRIES: Final = 7  # from the nearest vantage, as a scan does when little else goes on
 _SILENT: Final = 0.12  # share of routers that do not answer
+_ROUTERS: Final = 8  # of each city, over which ways are spread
 _KERNEL_MS: Final = 0.02  # a host's own work for a packet
 
 
@@ -114,6 +115,26 @@ class Recorder:
                 of = _Of(self, host, nearest.observer, first + timedelta(seconds=59))
                 yield from of.application(nearest, _CALM_TRIES, "-calm")
 
+    def mutual(self) -> Iterator[PingObservation]:
+        """The vantages' pings of each other."""
+        for number, observer in enumerate(self.observers):
+            moment = self._started - timedelta(seconds=len(self.observers) - number)
+            for other in self.observers:
+                if (server := other.server) is None or other.id == observer.id:
+                    continue
+                link = self.link(observer, server)
+                chance = Chance(self.seed, "mutual", observer.id, server.address)
+                rtts = _times(link, _PINGS, chance) if link.reached else ()
+                yield PingObservation(
+                    id=f"{observer.id}/ping/vantage/{server.address}",
+                    vantage=observer.id,
+                    endpoint=f"vantage/{other.id}",
+                    address=server.address,
+                    time=moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                    result=PingResult(method="icmp", sent=_PINGS, rtts_ms=rtts),
+                    error=None if rtts else "timeout",
+                )
+
     def _behind_ms(self, front: Spot, behind: Spot | None, server: Server) -> float:
         if behind is None:
             return 0.0
@@ -133,7 +154,7 @@ class Recorder:
             late_ms = observer.access_ms + 2 * way.one_way_ms(stop) + _KERNEL_MS
             hops += [
                 (
-                    self.router(spot, chance.whole(0, 200), server.version),
+                    self.router(spot, chance.whole(0, _ROUTERS - 1), server.version),
                     late_ms + chance.wait(1.0) + (chance.wait(40.0) if chance.happens(0.05) else 0.0),
                 )
                 for _ in range(chance.whole(1, 2))

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
+from probes.observation import PingObservation, TcpObservation
 from probes.simnet.geography import great_circle_km
-from scanner.worlds.census import HOSTS, HOSTS6, Census, observers
+from scanner.worlds.census import HOSTS, HOSTS6, OBSERVERS, SQUATTED, Census, observers
 from scanner.worlds.database import Databases, Network
 from scanner.worlds.gazetteer import Gazetteer
 from scanner.worlds.record import Recorder
@@ -26,7 +27,6 @@ MAX_ENDPOINTS: Final = 100_000
 _STARTED: Final = datetime(2026, 11, 1, tzinfo=UTC)
 _ROUTERS: Final = ipaddress.IPv4Network("245.0.0.0/8")  # reserved (RFC 1112); a /24 a city
 _ROUTERS6: Final = ipaddress.IPv6Network("2001:db8:8000::/33")  # documentation (RFC 3849); a /64 a city
-_SQUATTED: Final = "244.7.0.0/24"  # somebody's, far away, and used inside by operators of vantages
 _ROUTERS_ASN: Final = 65000
 _HOSTS_ASN: Final = 4_200_000_000  # of private use (RFC 6996)
 # Disks that are said to contradict each other are apart by more than a sphere's and a border's error.
@@ -46,7 +46,8 @@ class World:
     databases: dict[str, Any]
 
     def observations(self) -> Iterator[Observation]:
-        """What a scan would have measured, host after host."""
+        """What a scan would have measured: of the vantages themselves first, then host after host."""
+        yield from self.recorder.mutual()
         for host in self.hosts:
             yield from self.recorder.observations(host)
 
@@ -66,14 +67,14 @@ def generate(seed: int, endpoints: int, country: str = "PK", vantages: int | Non
     honest = _found_out(recorder, hosts)
     recorder = Recorder(seed, gazetteer, honest, routers.address, _STARTED)
     networks = [network for host in hosts for network in _networks(recorder, host)]
-    networks.append(Network(_SQUATTED, _ROUTERS_ASN - 1, "FAR-AWAY", gazetteer.far[0].country))
+    networks.append(Network(f"{SQUATTED}0/24", _ROUTERS_ASN - 1, "FAR-AWAY", gazetteer.far[0].country))
     for host in hosts:  # routers get their addresses when the first way leads over their city
         for server in host.servers:
             for observer in honest:
                 for spot in recorder.link(observer, server).way.stops:
                     routers.address(spot, 0, 4)
     networks += routers.networks()
-    lab = [str(HOSTS), str(HOSTS6), str(_ROUTERS), str(_ROUTERS6), _SQUATTED]
+    lab = [str(HOSTS), str(HOSTS6), str(_ROUTERS), str(_ROUTERS6), f"{SQUATTED}0/24", f"{OBSERVERS}0/24"]
     databases = Databases.of(seed, gazetteer, country).describe(f"random-{seed}", DATE, lab, networks)
     return World(seed, country, honest, hosts, recorder, databases)
 
@@ -85,7 +86,7 @@ class _Routers:
         self._numbers: dict[tuple[str, str], int] = {}
 
     def address(self, spot: Spot, number: int, version: int) -> str:
-        """The address of a router of a city (up to 200), IPv4 or IPv6."""
+        """The address of a router of a city, IPv4 or IPv6."""
         city = self._numbers.setdefault((spot.country, spot.city), len(self._numbers))
         if version == 4:
             return str(_ROUTERS.network_address + (city << 8) + 1 + number)
@@ -123,33 +124,57 @@ def _is_listed(recorder: Recorder, host: Host, server: Server) -> bool:
     if host.number % 2:
         return True
     if host.kind == "anycast":
-        return not _contradicted(recorder, server, {one.id for one in recorder.observers if not one.lies})
+        return not _contradicted(
+            recorder, host, server, {one.id for one in recorder.observers if not one.lies}
+        )
     return server.errors_in_front or not any(
         recorder.link(observer, server).reached for observer in recorder.observers
     )
 
 
-def _contradicted(recorder: Recorder, server: Server, among: set[str]) -> bool:
-    """Whether two of some vantages get answers that no one place is near enough to give."""
-    links = [
-        link
-        for observer in recorder.observers
-        if observer.id in among and (link := recorder.link(observer, server)).reached
-    ]
+def _contradicted(recorder: Recorder, host: Host, server: Server, among: set[str]) -> bool:
+    """Whether two of some vantages measured times that no one place is near enough to give."""
+    reach_km: dict[str, float] = {}
+    seen = {one.id: one for one in recorder.observers if one.id in among}
+    for made in recorder.observations(host):
+        if (
+            isinstance(made, PingObservation | TcpObservation)
+            and made.address == server.address
+            and made.vantage in seen
+            and made.result is not None
+            and made.result.rtts_ms
+        ):
+            far_km = 100 * min(made.result.rtts_ms) * _MARGIN + seen[made.vantage].error_km + _SLACK_KM
+            reach_km[made.vantage] = min(far_km, reach_km.get(made.vantage, far_km))
     return any(
-        great_circle_km(one.observer.declared, other.observer.declared)
-        > sum(100 * link.rtt_ms * _MARGIN + link.observer.error_km + _SLACK_KM for link in (one, other))
-        for one, other in combinations(links, 2)
+        great_circle_km(seen[one].declared, seen[other].declared) > reach_km[one] + reach_km[other]
+        for one, other in combinations(reach_km, 2)
     )
 
 
 def _found_out(recorder: Recorder, hosts: tuple[Host, ...]) -> tuple[Observer, ...]:
-    """The vantages, of which only those lie whose lie some unicast host contradicts."""
+    """The vantages, of which only those lie whose lie a unicast host or another vantage contradicts."""
     honest = {one.id for one in recorder.observers if not one.lies}
-    servers = [server for host in hosts for server in host.servers if len(server.sites) == 1]
+    unicast = [(host, server) for host in hosts for server in host.servers if len(server.sites) == 1]
     return tuple(
         one
-        if not one.lies or any(_contradicted(recorder, server, honest | {one.id}) for server in servers)
+        if not one.lies
+        or _is_refuted(recorder, one, honest)
+        or any(_contradicted(recorder, *each, honest | {one.id}) for each in unicast)
         else replace(one, declared=one.spot, lies=False)
         for one in recorder.observers
     )
+
+
+def _is_refuted(recorder: Recorder, one: Observer, honest: set[str]) -> bool:
+    """Whether it and an honest vantage answer each other sooner than light gets from its false place."""
+    seen = {each.id: each for each in recorder.observers}
+    for made in recorder.mutual():
+        pair = {made.vantage, made.endpoint.removeprefix("vantage/")}
+        if one.id not in pair or not pair - {one.id} <= honest or not made.result or not made.result.rtts_ms:
+            continue
+        (other,) = (seen[name] for name in pair - {one.id})
+        reach_km = 100 * min(made.result.rtts_ms) * _MARGIN + one.error_km + other.error_km + _SLACK_KM
+        if great_circle_km(one.declared, other.declared) > reach_km:
+            return True
+    return False

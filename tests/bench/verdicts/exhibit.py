@@ -42,6 +42,7 @@ class Truth:
     provable: bool = False
     relay_km: float | None = None
     note: str = ""
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Judged:
     rule: str
     reason: str
     looked: Mapping[str, Looked]
+    path: str = "unknown"
 
     @property
     def wrong(self) -> bool:
@@ -120,6 +122,7 @@ def judged(
             assurance=verdict.assurance,
             rule=verdict.rule,
             reason=verdict.reason,
+            path=verdict.path,
             looked=look(run, verdict, territory) if plain else {},
         )
 

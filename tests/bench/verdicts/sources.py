@@ -70,7 +70,10 @@ def pakistan(directory: Path) -> Exhibit:
         exhibit.missing = f"sarhad demo ended with {done.returncode}: {' '.join(done.stderr.split())[-200:]}"
         return exhibit
     said = yaml.safe_load(_WORLD.read_bytes())["truth"]
-    truth = {name: Truth(one["location"], note=one.get("note", "")) for name, one in said.items()}
+    truth = {
+        name: Truth(one["location"], note=one.get("note", ""), path=one.get("path"))
+        for name, one in said.items()
+    }
     exhibit.judged += judged(decode(output.read_bytes()), truth, Territory.load("PK"))
     return exhibit
 
@@ -90,6 +93,8 @@ def _world(job: tuple[int, int, Path, str]) -> list[Judged]:
     seed, endpoints, directory, country = job
     files.write(generate(seed, endpoints, country), directory)
     inputs = load(directory / "register.yaml", directory / "vantages.yaml", directory / "geodata")
+    places = json.loads((directory / "places.json").read_bytes())
+    lie = ", where a vantage lies" if any(one["lies"] for one in places.values()) else ""
     truth = {
         name: Truth(
             location=one["location"],
@@ -97,12 +102,12 @@ def _world(job: tuple[int, int, Path, str]) -> list[Judged]:
             accept=tuple(one["accept"]),
             metro=bool(one["metro"]),
             relay_km=one["relay_km"],
-            note=f"seed {seed}: {one['note']}",
+            path=one["path"],
+            note=f"seed {seed}{lie}: {one['note']}",
         )
         for name, one in json.loads((directory / "truth.json").read_bytes()).items()
     }
     run = judge(inputs, directory / "observations.jsonl")
-    places = json.loads((directory / "places.json").read_bytes())
     honest = {one.id: one for one in inputs.vantages if not places[one.id]["lies"]}
     for result in run.endpoints:
         if truth[result.endpoint].metro:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OURS: Final = "sarhad"
 _NO_DATABASE: Final = frozenset({OURS, MAJORITY, CBG})
+_PATHS: Final = ("domestic", "leaves", "unknown")
 _WIDTH: Final = 118
 _EXAMPLES: Final = 4  # of each class of error
 _LEGEND: Final = (
@@ -54,7 +55,7 @@ def details(machine: str, seen: Sequence[Exhibit]) -> str:
             lines += [f"Not measured: {one.missing}."]
             continue
         lines += [*_confusion(one), "", *_coverage(one), "", line(_HEADS), rule(len(_HEADS)), *_compared(one)]
-        lines += [*_kinds(one), *_errors(one)]
+        lines += [*_kinds(one), *_paths(one), *_errors(one)]
     return "\n".join(lines) + "\n"
 
 
@@ -132,6 +133,16 @@ def _kinds(exhibit: Exhibit) -> Iterator[str]:
         those = [one for one in exhibit.judged if one.truth.kind == kind]
         found = Counter(one.location for one in those)
         yield line([kind, those[0].truth.location, *(str(found[location] or "") for location in LOCATIONS)])
+
+
+def _paths(exhibit: Exhibit) -> Iterator[str]:
+    """What became of the paths from home, where they are known."""
+    found = Counter((one.truth.path, one.path) for one in exhibit.judged if one.truth.path is not None)
+    if not found:
+        return
+    yield from ("", line(["true path \\ verdict", *_PATHS]), rule(len(_PATHS) + 1))
+    for true in _PATHS:
+        yield line([true, *(str(found[true, path] or "") for path in _PATHS)])
 
 
 class _Class(NamedTuple):

@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import dns.flags
 import dns.message
 import dns.rdatatype
 import dns.reversename
@@ -368,6 +369,13 @@ class TestDns:
     )
     def test_absence(self, rcode: int, error: str) -> None:
         assert only(self.record(result={"abuf": abuf(rcode=rcode)})).error == error
+
+    def test_an_answer_that_did_not_fit(self) -> None:
+        response = dns.message.make_response(dns.message.make_query("portal.indus.example", "A"))
+        response.flags |= dns.flags.TC
+        answer = base64.b64encode(response.to_wire()).decode()
+        one = only(self.record(result={"abuf": answer}))
+        assert (one.error, one.result.addresses) == ("protocol", ())
 
     def test_a_reverse_name(self) -> None:
         name = "7.113.0.203.in-addr.arpa."

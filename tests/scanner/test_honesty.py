@@ -179,6 +179,25 @@ class TestContradictions:
         assert doubts(list(of.values())) == {}
 
 
+class TestExplained:
+    """Where a vantage would be in truth explains its contradictions, or does not."""
+
+    def test_what_is_near_there_is_explained_and_anycast_is_not(self) -> None:
+        """A vantage of Frankfurt that is in Karachi: it is no witness of what answers Karachi only."""
+        really = {"fra": "khi"}
+        of = networks(5, "khi", really=really)
+        (doubt,) = doubts(of).values()
+        assert doubt.refuted
+        assert all(doubt.explains(one) for one in of)
+        (anycast,) = networks(1, "khi", "dxb", really={**really, "lhe": "dxb"}, first=30)
+        seen_abroad = anycast.without({"khi", "isb", "sin"})
+        assert not doubt.explains(seen_abroad), "near Karachi and near Lahore and Dubai at once"
+
+    def test_by_round_trips_between_vantages_all_is(self) -> None:
+        found = doubts([], mutual(("fra", "mark", 0.5)), {**ANSWERING, "mark": LANDMARK})
+        assert found["fra"].explains(networks(1, "khi")[0])
+
+
 REGISTER = """
 version: 1
 country: PK

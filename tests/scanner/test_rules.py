@@ -146,6 +146,29 @@ class TestRelay:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), ping("isb", 25), tls("isb", 25, 60)], ALL_PK)
         assert verdict.location == "inside"
 
+    def test_work_that_varies_is_no_distance(self) -> None:
+        late = [http("khi", 150 + 9 * number, 30 + 4 * number, number=number) for number in range(8)]
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
+
+    def test_a_page_kept_in_front_hides_nothing(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 1.0, 60)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+
+    def test_a_front_that_answers_for_what_does_not_exist(self) -> None:
+        """The page alone is late, and just as late in many tries."""
+        late = [http("khi", 60 + number / 10, 1.0, number=number) for number in range(3)]
+        assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK).rule == "relay"
+
+    def test_slow_signing_is_not_far(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 30), http("khi", 1.2, 1.0)], ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
+        assert verdict.reason.startswith("The holder of its TLS session's keys answered Karachi in 1.00 ms")
+
+    def test_what_may_be_passed_on_is_not_proved(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 1.2, 3.6)], ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("inside", "corroborated")
+
     def test_few_tries_accuse_nobody(self) -> None:
         assert judge([ping("khi", 0.5), tls("khi", 0.6, 28.9, tries=1)], ALL_PK).rule != "relay"
 

@@ -157,6 +157,12 @@ class TestContradictions:
         assert set(doubts(both)) == {"fra"}, "nothing else is known, and nothing rests on it"
         assert doubts([*both, *alone]) == {}
 
+    def test_times_that_go_with_the_distances_from_its_place_speak_for_it(self) -> None:
+        """Dubai is too near to Karachi for all that is there to contradict a vantage that is not in Dubai."""
+        both, alone = networks(3, "khi", "dxb"), networks(12, "khi", first=10)
+        assert set(doubts(both)) == {"dxb"}
+        assert doubts([*both, *alone]) == {}
+
     def test_several_may_be_at_wrong_places(self) -> None:
         really = {"fra": "khi", "sin": "isb"}
         of = [*networks(5, "khi", really=really), *networks(5, "isb", really=really, first=10)]
@@ -177,6 +183,40 @@ class TestContradictions:
         found = sorted({str(one.address) for one in observations})
         of = gather(found, observations, dict.fromkeys(found, known), {}, VANTAGES, THRESHOLDS)
         assert doubts(list(of.values())) == {}
+
+
+class TestDoubtful:
+    """What is said of a place must hold with and without a doubtful vantage."""
+
+    @staticmethod
+    def judge(doubtful: str, *observations: Observation, country: str = "PK") -> AddressVerdict:
+        address = str(observations[0].address)
+        claims = {address: (claim("alpha", country), claim("beta", country))}
+        (of,) = gather([address], observations, claims, {}, VANTAGES, THRESHOLDS).values()
+        return judge_address(of, pakistan(), THRESHOLDS, {doubtful})
+
+    def test_a_contradiction_that_hangs_on_it_is_undetermined(self) -> None:
+        verdict = self.judge("fra", ping("khi", 0.5), ping("fra", 0.5))
+        assert (verdict.location, verdict.rule) == ("undetermined", "doubtful-vantage")
+        assert verdict.reason.startswith(
+            "That vantage fra is where it is said to be is in doubt; if so, this is"
+        )
+
+    def test_one_that_does_not_is_an_edge(self) -> None:
+        verdict = self.judge("fra", ping("khi", 0.5), ping("fra", 0.5), ping("sin", 0.5))
+        assert (verdict.location, verdict.assurance) == ("edge", "proved")
+
+    def test_its_proof_is_none(self) -> None:
+        assert self.judge("khi", ping("khi", 0.5), ping("isb", 23)).assurance == "corroborated"
+        assert self.judge("sin", ping("khi", 95), ping("sin", 0.4), country="SG").assurance == "corroborated"
+
+    def test_without_it_nothing_gets_better(self) -> None:
+        """Abroad and nearest: what sources have at home is not believed, though the vantage is doubtful."""
+        assert self.judge("dxb", ping("khi", 30), ping("dxb", 26)).location == "conflicting"
+
+    def test_what_others_prove_stays_proved(self) -> None:
+        verdict = self.judge("isb", ping("khi", 0.5), ping("isb", 23))
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
 
 
 class TestExplained:

@@ -8,7 +8,7 @@ from scanner.case import down, of, up
 
 # To say of a page that does not exist that there is none takes a server less, or now more and now less.
 LATE_MS: Final = 2.5
-EVEN_SHARE: Final = 0.1
+EVEN_SHARE: Final = 0.2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

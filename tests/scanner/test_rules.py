@@ -147,7 +147,7 @@ class TestRelay:
         assert verdict.location == "inside"
 
     def test_work_that_varies_is_no_distance(self) -> None:
-        late = [http("khi", 150 + 9 * number, 30 + 4 * number, number=number) for number in range(8)]
+        late = [http("khi", 150 + 9 * number, 30 + 9 * number, number=number) for number in range(8)]
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
         assert (verdict.location, verdict.assurance) == ("inside", "proved")
 

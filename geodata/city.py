@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from geodata.disk import grown
 from geodata.sphere import unit
 
 if TYPE_CHECKING:
+    from geodata.disk import Disk
     from geodata.sphere import Floats
 
 _DATA: Final = Path(__file__).parent / "data"
@@ -34,6 +36,12 @@ class Cities:
 
     all: tuple[City, ...]
     where: Floats
+
+    def largest_in(self, disk: Disk) -> City | None:
+        """The most populated city whose centre is in a disk."""
+        centre = unit(disk.latitude, disk.longitude)
+        inside = np.flatnonzero(self.where @ centre >= np.cos(min(float(grown(disk.radius_km)), np.pi)))
+        return self.all[inside[0]] if len(inside) else None
 
 
 @cache

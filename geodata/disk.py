@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from geodata.sphere import EARTH_RADIUS_KM, angle, unit
+from geodata.sphere import EARTH_RADIUS_KM, unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geodata.sphere import Floats
+    from geodata.sphere import Bools, Floats
 
 # A great circle on the mean sphere is longer than the geodesic on WGS 84 by at most 0.5615 % (on a meridian
 # at the equator, whose radius of curvature is 6335.439 km) and shorter by at most 0.447 % (at a pole).
@@ -35,14 +35,22 @@ class Disk(NamedTuple):
     radius_km: float
 
 
+def disjoint(disks: Sequence[Disk]) -> Bools:
+    """Which of k disks have no common point with which others, as a symmetric (k, k) matrix."""
+    if not disks:
+        return np.zeros((0, 0), dtype=bool)
+    latitudes, longitudes, radii_km = np.array(disks).T
+    centres, radii = unit(latitudes, longitudes), grown(radii_km)
+    # By cosines, which is sooner: they tell small angles apart to centimetres only, and such disks meet.
+    reach = np.minimum(radii[:, None] + radii[None, :], np.pi)
+    return np.asarray(centres @ centres.T < np.cos(reach))
+
+
 def disjoint_pair(disks: Sequence[Disk]) -> tuple[int, int] | None:
     """The first two disks, by index of the later and then of the earlier, that have no common point."""
     if len(disks) < 2:
         return None
-    latitudes, longitudes, radii_km = np.array(disks).T
-    centres, radii = unit(latitudes, longitudes), grown(radii_km)
-    apart = np.tril(angle(centres[:, None, :], centres[None, :, :]) > radii[:, None] + radii[None, :])
-    later, earlier = np.nonzero(apart)
+    later, earlier = np.nonzero(np.tril(disjoint(disks)))
     return (int(earlier[0]), int(later[0])) if len(later) else None
 
 

@@ -149,14 +149,17 @@ class TlsResult(Record, frozen=True, kw_only=True):
 
     ``handshake_ms`` runs from the client's last flight that the proof depends on to the server's signature
     over it (CertificateVerify, or ServerKeyExchange in TLS 1.2): it bounds how far away *the holder of the
-    certificate's key* is, whoever answered TCP. Minima over ``sent`` tries.
-    ``certificate_ms`` runs from the ClientHello to the certificate, which anybody can have: it bounds no key.
+    certificate's key* is, whoever answered TCP. ``hello_ms`` runs to the first octets of the server's answer
+    (ServerHello), which nobody has signed, and ``certificate_ms`` from the ClientHello to the certificate,
+    which anybody can have: neither bounds a key. Minima over ``sent`` tries; ``handshakes_ms`` holds each.
     """
 
     port: int
     sent: int = 1
     tcp_rtt_ms: float | None = None
+    hello_ms: float | None = None
     handshake_ms: float | None = None
+    handshakes_ms: tuple[float, ...] = ()
     version: str | None = None
     certificate_sha256: str | None = None
     key_sha256: str | None = None

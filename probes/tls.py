@@ -44,9 +44,13 @@ _MAX_OCTETS: Final = 2**18  # of a server's flights
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """One handshake: ``seconds`` as the module says, the version, and the certificate in DER."""
+    """One handshake: ``seconds`` as the module says, the version, and the certificate in DER.
+
+    ``hello_seconds`` run from the first ClientHello to the first octets of the answer.
+    """
 
     seconds: float
+    hello_seconds: float
     version: str
     der: bytes | None
 
@@ -78,8 +82,10 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Tl
     result = TlsResult(
         port=port,
         sent=tries,
-        tcp_rtt_ms=round(min(rtts) * 1000, 4) if rtts else None,
-        handshake_ms=None if fastest is None else round(fastest.seconds * 1000, 4),
+        tcp_rtt_ms=_ms(min(rtts)) if rtts else None,
+        hello_ms=min((_ms(each.hello_seconds) for each in handshakes), default=None),
+        handshake_ms=None if fastest is None else _ms(fastest.seconds),
+        handshakes_ms=tuple(_ms(each.seconds) for each in handshakes),
         version=None if fastest is None else fastest.version,
         certificate_sha256=None if read is None else read.sha256,
         key_sha256=None if read is None else read.key_sha256,
@@ -99,6 +105,10 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Tl
             result=result,
         )
     ]
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 4)
 
 
 @functools.cache
@@ -127,7 +137,7 @@ async def handshake(stream: Stream, context: ssl.SSLContext, name: str | None, t
     client = context.wrap_bio(incoming, outgoing, server_hostname=name)
     sent: list[float] = []
     answered: list[float] = []  # when that came upon which the client sent its next flight
-    received, total = 0.0, 0
+    received, hello, total = 0.0, 0.0, 0
     async with asyncio.timeout(timeout_s):
         while True:
             try:
@@ -137,6 +147,7 @@ async def handshake(stream: Stream, context: ssl.SSLContext, name: str | None, t
                     answered.append(received)
                     sent.append(await stream.send(outgoing.read()))
                 octets, received = await stream.receive()
+                hello = hello or received
                 total += len(octets)
                 if not octets or total > _MAX_OCTETS:
                     raise MeasureError("reset" if not octets else "protocol") from None
@@ -145,7 +156,7 @@ async def handshake(stream: Stream, context: ssl.SSLContext, name: str | None, t
                 break
     version = client.version() or ""
     seconds = received - sent[-1] if version == "TLSv1.3" else answered[1] - sent[0]
-    return Handshake(seconds, version, client.getpeercert(binary_form=True))
+    return Handshake(seconds, hello - sent[0], version, client.getpeercert(binary_form=True))
 
 
 async def _try(

@@ -9,9 +9,11 @@ location error is added, and what was not measured constrains nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
+from geodata.sources.pop import pop_claims
 from geodata.territory import Disk
 from probes.observation import (
     DnsObservation,
@@ -24,16 +26,18 @@ from probes.observation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from geodata.claim import Claim
+    from probes.observation import HttpResult
     from probes.vantages.vantage import Vantage
-    from scanner.path import PlacedHop
+    from scanner.path import Front, PlacedHop
     from scanner.policy import Thresholds
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
-Basis = Literal["transport", "key"]
+Basis = Literal["transport", "key", "session"]
+Layer = Literal["hello", "tls", "page", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Constraint:
     """Who answered ``vantage`` after ``rtt_ms`` is within ``radius_km`` of it.
 
     ``basis`` says who that is: ``transport``, the host that answers packets to the address; ``key``, the
-    holder of the TLS certificate's key.
+    holder of the TLS certificate's key; ``session``, who holds a TLS session's keys, as octets came of it.
     """
 
     vantage: Vantage
@@ -58,13 +62,33 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """How much later than the transport the application answered one vantage (minima over ``tries``)."""
+    """How much later than the transport an application answered, over all tries of all vantages.
 
+    ``layer`` is ``hello`` (the first octets of TLS), ``tls`` (the handshake), ``page`` (the declared page's
+    first octet) or ``error`` (that of a page that nobody has). ``excess_ms`` is the least, from ``vantage``;
+    a quarter of the tries took at most ``spread_ms`` longer. Of what a vantage says of many tries as one,
+    that one counts as a time.
+    """
+
+    layer: Layer
     vantage: Vantage
-    layer: Literal["tls", "http"]
     transport_ms: float
     excess_ms: float
+    spread_ms: float
     tries: int
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pop:
+    """What a response's headers say of who answered ``vantage``; who that is must be in ``within``, if known.
+
+    An edge is within its transport's reach, what stood behind it within that of the page's first octet.
+    """
+
+    vantage: Vantage
+    claim: Claim
+    within: Disk | None
     evidence: str
 
 
@@ -81,12 +105,30 @@ class AddressEvidence:
     asked: int  # how many transport probes were sent that an answer was possible for
     probed: bool  # whether any probe was made at all, also one that this vantage could not make
     upstream: PlacedHop | None = None  # the last placed hop before it on the way from home
+    front: Front | None = None  # who stands before it abroad, on the way from home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
+    pops: tuple[Pop, ...] = ()
+    unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
 
     @property
     def answered(self) -> bool:
         """Whether anything at the address answered any vantage."""
         return bool(self.transport)
+
+    def without(self, vantages: Collection[str]) -> AddressEvidence:
+        """The same but for the constraints of some vantages (by id).
+
+        Their excesses stay: how much later an application answers depends on no place of who asks.
+        """
+        unused = [one.vantage.id for one in self.transport if one.vantage.id in vantages]
+        if not unused and not any(one.vantage.id in vantages for one in self.key):
+            return self
+        return replace(
+            self,
+            transport=tuple(one for one in self.transport if one.vantage.id not in vantages),
+            key=tuple(one for one in self.key if one.vantage.id not in vantages),
+            unused=(*self.unused, *unused),
+        )
 
 
 @dataclass(slots=True)
@@ -95,14 +137,25 @@ class _Minimum:
     evidence: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Tries:
+    """Answers of an application to one vantage; ``count`` may be more than there are times."""
+
+    vantage: str
+    times_ms: tuple[float, ...]
+    count: int
+    evidence: str
+
+
 @dataclass(slots=True)
 class _Gathered:
     """What is being collected of one address, by vantage."""
 
     rtts: dict[str, _Minimum] = field(default_factory=dict)
+    sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
-    tls_tries: dict[str, int] = field(default_factory=dict)
-    first_bytes: dict[str, tuple[float, int, str]] = field(default_factory=dict)
+    late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
+    responses: list[HttpObservation] = field(default_factory=list)
     asked: int = 0
     probed: bool = False
 
@@ -127,7 +180,8 @@ def gather(
     special: Mapping[str, str | None],
     vantages: Mapping[str, Vantage],
     thresholds: Thresholds,
-    upstreams: Mapping[str, PlacedHop],
+    upstreams: Mapping[str, PlacedHop] = MappingProxyType({}),
+    fronts: Mapping[str, Front] = MappingProxyType({}),
 ) -> dict[str, AddressEvidence]:
     """The evidence of each address, from the observations of one endpoint (others' are passed over)."""
     observations = sorted(observations, key=lambda one: one.id)  # their order never matters
@@ -150,13 +204,15 @@ def gather(
             address=address,
             special=special.get(address),
             transport=_constraints(one.rtts, "transport", vantages, thresholds),
-            key=_constraints(one.handshakes, "key", vantages, thresholds),
+            key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
             asked=one.asked,
             probed=one.probed,
             upstream=upstreams.get(address),
+            front=fronts.get(address),
             names=tuple(sorted(names[address])),
+            pops=tuple(_pops(address, one, vantages, thresholds)),
         )
         for address, one in gathered.items()
     }
@@ -185,10 +241,29 @@ def _take(one: _Gathered, observation: Observation) -> None:
         )
     elif isinstance(observation, TlsObservation):
         one.rtt(vantage, (observation.result.tcp_rtt_ms,), evidence)
-        _keep(one.handshakes, vantage, (observation.result.handshake_ms,), evidence)
-        one.tls_tries[vantage] = max(one.tls_tries.get(vantage, 0), observation.result.sent)
+        least_ms = observation.result.handshake_ms
+        _keep(one.handshakes, vantage, (least_ms,), evidence)
+        if least_ms is not None:
+            times_ms = observation.result.handshakes_ms or (least_ms,)
+            one.late["tls"].append(_Tries(vantage, times_ms, observation.result.sent, evidence))
+        if observation.result.hello_ms is not None:
+            greeting = (observation.result.hello_ms,)
+            one.late["hello"].append(_Tries(vantage, greeting, observation.result.sent, evidence))
     elif isinstance(observation, HttpObservation):
-        _take_first_bytes(one, vantage, observation)
+        _take_pages(one, vantage, observation.result, evidence)
+        one.responses.append(observation)
+
+
+def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str) -> None:
+    pages: tuple[tuple[Layer, tuple[float, ...]], ...] = (
+        ("page", result.ttfb_ms),
+        ("error", result.probe_ttfb_ms),
+    )
+    for layer, times_ms in pages:
+        if times_ms:
+            one.late[layer].append(_Tries(vantage, times_ms, len(times_ms), evidence))
+            if result.url is not None and result.url.startswith("https:"):
+                _keep(one.sessions, vantage, times_ms, evidence)
 
 
 def _from_destination(icmp: tuple[int, int] | None) -> bool:
@@ -200,63 +275,74 @@ def _from_destination(icmp: tuple[int, int] | None) -> bool:
     return icmp is None or icmp[0] in {0, 129} or icmp in {(3, 3), (1, 4)}
 
 
-def _take_first_bytes(one: _Gathered, vantage: str, observation: HttpObservation) -> None:
-    """Keep the quicker of the declared page and of a page that nobody has: a slow page is not a far one.
-
-    Both are judged by their minimum; a relay must fetch both from afar, a slow application computes one.
-    """
-    result = observation.result
-    if result is None:
-        return
-    candidates = [(min(times), len(times)) for times in (result.ttfb_ms, result.probe_ttfb_ms) if times]
-    if not candidates:
-        return
-    first, tries = min(candidates)
-    known = one.first_bytes.get(vantage)
-    if known is None or (first, observation.id) < (known[0], known[2]):
-        one.first_bytes[vantage] = (first, tries, observation.id)
-
-
 def _constraints(
-    minima: Mapping[str, _Minimum], basis: Basis, vantages: Mapping[str, Vantage], thresholds: Thresholds
+    minima: Mapping[str, _Minimum],
+    basis: Basis,
+    vantages: Mapping[str, Vantage],
+    thresholds: Thresholds,
+    sessions: Mapping[str, _Minimum] = MappingProxyType({}),
 ) -> tuple[Constraint, ...]:
-    """The constraints, nearest first."""
+    """The constraints, nearest first; of a vantage that has both, that of the session where it is nearer."""
     found = [
         Constraint(
             vantage=vantages[name],
             rtt_ms=minimum.rtt_ms,
             radius_km=minimum.rtt_ms * thresholds.speed_km_per_ms_rtt + vantages[name].location_error_km,
-            basis=basis,
+            basis="session" if session else basis,
             evidence=minimum.evidence,
         )
-        for name, minimum in minima.items()
+        for name in minima.keys() | sessions.keys()
+        for minimum, session in [
+            min(
+                ((each[name], each is sessions) for each in (minima, sessions) if name in each),
+                key=lambda one: (one[0].rtt_ms, one[1]),
+            )
+        ]
     ]
     return tuple(sorted(found, key=lambda constraint: (constraint.rtt_ms, constraint.vantage.id)))
 
 
+def _pops(
+    address: str, one: _Gathered, vantages: Mapping[str, Vantage], thresholds: Thresholds
+) -> Iterator[Pop]:
+    for response in one.responses:
+        if response.result is None:
+            continue
+        vantage = vantages[response.vantage]
+        transport = one.rtts.get(vantage.id)
+        edge_ms = None if transport is None else transport.rtt_ms
+        page_ms = min((each for each in response.result.ttfb_ms if each >= LEAST_RTT_MS), default=None)
+        for claim in pop_claims(address, response.result.headers):
+            least_ms = edge_ms if claim.meaning == "edge_pop" else page_ms
+            within = None
+            if least_ms is not None:
+                radius_km = least_ms * thresholds.speed_km_per_ms_rtt + vantage.location_error_km
+                within = Disk(vantage.latitude, vantage.longitude, radius_km)
+            yield Pop(vantage, claim, within, response.id)
+
+
 def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, ...]:
+    """One of each layer that was measured beside the transport; in the order of their names."""
     found: list[Excess] = []
-    for name, transport in one.rtts.items():
-        if handshake := one.handshakes.get(name):
-            found.append(
-                Excess(
-                    vantage=vantages[name],
-                    layer="tls",
-                    transport_ms=transport.rtt_ms,
-                    excess_ms=handshake.rtt_ms - transport.rtt_ms,
-                    tries=one.tls_tries.get(name, 1),
-                    evidence=handshake.evidence,
-                )
+    for layer, every in sorted(one.late.items()):
+        tries = [each for each in every if each.vantage in one.rtts]
+        times = sorted(
+            (time_ms - one.rtts[each.vantage].rtt_ms, each.vantage)
+            for each in tries
+            for time_ms in each.times_ms
+        )
+        if not times:
+            continue
+        least_ms, vantage = times[0]
+        found.append(
+            Excess(
+                layer=layer,
+                vantage=vantages[vantage],
+                transport_ms=one.rtts[vantage].rtt_ms,
+                excess_ms=least_ms,
+                spread_ms=times[(len(times) - 1) // 4][0] - least_ms,
+                tries=sum(each.count for each in tries),
+                evidence=tuple(each.evidence for each in tries),
             )
-        if first := one.first_bytes.get(name):
-            found.append(
-                Excess(
-                    vantage=vantages[name],
-                    layer="http",
-                    transport_ms=transport.rtt_ms,
-                    excess_ms=first[0] - transport.rtt_ms,
-                    tries=first[1],
-                    evidence=first[2],
-                )
-            )
-    return tuple(sorted(found, key=lambda excess: (excess.layer, excess.excess_ms, excess.vantage.id)))
+        )
+    return tuple(found)

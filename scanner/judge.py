@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -17,6 +17,7 @@ from probes.observation import DnsObservation, PingObservation, TraceObservation
 from scanner import path as paths
 from scanner import policy as policies
 from scanner.evidence import gather
+from scanner.honesty import examine
 from scanner.rules import judge_address
 from scanner.run import (
     EndpointResult,
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from geodata.territory import Territory
     from probes.observation import Observation
     from probes.vantages.vantage import Vantage
+    from scanner.honesty import Doubt
     from scanner.policy import Policy
     from scanner.recorded import Said
     from scanner.register import Endpoint, Register
-    from scanner.verdict import AddressVerdict, EndpointVerdict
+    from scanner.verdict import EndpointVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Judgement:
     endpoints: tuple[EndpointResult, ...]
     claims: dict[str, tuple[Claim, ...]]
     special: dict[str, str]
+    doubts: dict[str, Doubt]  # of vantages, by id
     strange: int  # observations of endpoints that the register does not have
     ghosts: tuple[str, ...]  # vantages that observed and are not in the file
 
@@ -70,7 +73,7 @@ class Judgement:
 def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     """Judge every endpoint of the register; endpoints without observations are judged too (unreachable)."""
     endpoints = inputs.register.endpoints
-    index = _Index(endpoints, observations)
+    index = _Index(endpoints, inputs.vantages, observations)
     addresses = {endpoint.id: endpoint_addresses(endpoint, index.answers) for endpoint in endpoints}
     hops = paths.hop_minima(observations)
     wanted = sorted({address for each in addresses.values() for address in each} | set(hops))
@@ -80,28 +83,48 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     claims = {address: inputs.snapshot.claims(address) for address in wanted if address not in special}
     vantages = {vantage.id: vantage for vantage in inputs.vantages}
     thresholds = inputs.policy.thresholds
+    own = {endpoint.id: index.of(endpoint.id, addresses[endpoint.id]) for endpoint in endpoints}
+    gathered = {
+        endpoint.id: gather(addresses[endpoint.id], own[endpoint.id], claims, special, vantages, thresholds)
+        for endpoint in endpoints
+    }
+    doubts = examine(
+        [one for each in gathered.values() for one in each.values()],
+        gather(index.landmarks, index.mutual, {}, {}, vantages, thresholds).values(),
+        vantages,
+        inputs.territory,
+        thresholds,
+    )
+    refuted = frozenset(one.vantage for one in doubts.values() if one.refuted)
+    trusted = {name: vantage for name, vantage in vantages.items() if name not in doubts}
     placed = {
         address: paths.place_hop(
-            minima,
+            hops.get(address, {}),
             claims.get(address, ()),
             special.get(address),
-            vantages,
+            trusted,
             inputs.territory,
             thresholds,
         )
-        for address, minima in hops.items()
+        for address in wanted
     }
     verdicts: list[EndpointVerdict] = []
     for endpoint in endpoints:
-        own = index.of(endpoint.id, addresses[endpoint.id])
-        traces = paths.traces_from_home(own, vantages, inputs.territory)
-        upstreams = paths.upstream(traces, placed)
-        evidence = gather(addresses[endpoint.id], own, claims, special, vantages, thresholds, upstreams)
-        judged: list[AddressVerdict] = [
-            judge_address(one, inputs.territory, thresholds) for one in evidence.values()
+        traces = paths.traces_from_home(own[endpoint.id], trusted, inputs.territory)
+        upstreams, fronts = paths.upstream(traces, placed), paths.fronts(traces, placed)
+        judged = [
+            judge_address(
+                replace(one, upstream=upstreams.get(one.address), front=fronts.get(one.address)).without(
+                    [name for name in refuted if doubts[name].explains(one)]
+                ),
+                inputs.territory,
+                thresholds,
+                doubts.keys(),
+            )
+            for one in gathered[endpoint.id].values()
         ]
-        path = paths.judge_path(traces, placed, vantages)
-        verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own)))
+        path = paths.judge_path(traces, placed, trusted, inputs.territory, thresholds)
+        verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own[endpoint.id])))
     origins = {
         address: claim.asn
         for address, said in claims.items()
@@ -113,6 +136,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         endpoints=_results(endpoints, verdicts, findings),
         claims=claims,
         special=special,
+        doubts=doubts,
         strange=index.strange,
         ghosts=tuple(sorted({one.vantage for one in observations} - set(vantages))),
     )
@@ -154,6 +178,7 @@ def compose(
                 kind=one.kind,
                 method=(methods or {}).get(one.id) or None,
                 up=one.id in answering or one.id not in asked,
+                location_ok=one.id not in judgement.doubts,
             )
             for one in inputs.vantages
         ),
@@ -174,6 +199,7 @@ def compose(
             *notices,
             *(str(notice) for notice in inputs.register.notices),
             *_blind(inputs),
+            *_doubtful(judgement),
             *_stale(inputs),
             *_strange(judgement),
         ),
@@ -194,9 +220,17 @@ def _strange(judgement: Judgement) -> Iterator[str]:
         )
 
 
+def _doubtful(judgement: Judgement) -> Iterator[str]:
+    for name, doubt in sorted(judgement.doubts.items()):
+        how = "is not used" if doubt.refuted else "is doubtful, and nothing rests on it alone"
+        yield f"vantage {name} {how}: {doubt.reason}"
+
+
 def _blind(inputs: Inputs) -> Iterator[str]:
     """What the places of the vantages keep a run from seeing."""
-    at_home = [inputs.territory.contains(one.latitude, one.longitude) for one in inputs.vantages]
+    at_home = [
+        inputs.territory.contains(one.latitude, one.longitude) for one in inputs.vantages if one.probes
+    ]
     if all(at_home):
         yield (
             "no vantage is abroad: an address that is at several places at once, and a name that is answered"
@@ -218,10 +252,16 @@ class _Index:
     """Observations by endpoint; pings and traces also by address, as endpoints that share one share them.
 
     Recorded observations may call an endpoint by its host, address or declared text instead of its id; those
-    of an endpoint that the register does not have are counted in ``strange``.
+    of an endpoint that the register does not have are counted in ``strange``. ``mutual`` are those of the
+    vantages' own addresses, ``landmarks``.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], observations: Iterable[Observation]) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        vantages: Iterable[Vantage],
+        observations: Iterable[Observation],
+    ) -> None:
         named: defaultdict[str, dict[str, None]] = defaultdict(dict)
         for endpoint in endpoints:
             for name in (endpoint.id, endpoint.host, endpoint.address, endpoint.declared):
@@ -230,10 +270,14 @@ class _Index:
         ids = {endpoint.id for endpoint in endpoints}
         self._by_endpoint: defaultdict[str, list[Observation]] = defaultdict(list)
         self._by_address: defaultdict[str, list[Observation]] = defaultdict(list)
+        self.landmarks = frozenset(address for vantage in vantages for address in vantage.addresses)
+        self.mutual: list[Observation] = []
         self.strange = 0
         for one in observations:
+            if one.address in self.landmarks:
+                self.mutual.append(one)
             owners = (one.endpoint,) if one.endpoint in ids else tuple(named.get(one.endpoint, ()))
-            self.strange += not owners
+            self.strange += not owners and one.address not in self.landmarks
             if one.address is not None and isinstance(
                 one, PingObservation | TraceObservation | DnsObservation
             ):

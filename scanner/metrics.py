@@ -117,9 +117,15 @@ class RunCollector(Collector):
         up = GaugeMetricFamily(
             "residency_vantage_up", "1 where a vantage got any answer.", labels=("vantage",)
         )
+        placed = GaugeMetricFamily(
+            "residency_vantage_location_ok",
+            "1 unless what was measured contradicts a vantage's declared place, so that it is not relied on.",
+            labels=("vantage",),
+        )
         for vantage in run.vantages:
             up.add_metric((vantage.id,), float(vantage.up))
-        yield up
+            placed.add_metric((vantage.id,), float(vantage.location_ok))
+        yield from (up, placed)
         built = GaugeMetricFamily(
             "residency_geodata_build_timestamp_seconds",
             "When the data of a source of claims was made.",

@@ -25,15 +25,20 @@ if TYPE_CHECKING:
 FindingStatus = Literal["compliant", "violation", "waived", "not_applicable", "indeterminate"]
 Severity = Literal["informational", "low", "medium", "high", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("informational", "low", "medium", "high", "critical")
-ControlId = Literal["PCFP-RES-1", "PCFP-RES-2", "PCFP-RES-4", "PCFP-REG-1", "PCFP-REG-2", "PCFP-REG-3"]
+ControlId = Literal[
+    "PCFP-RES-1", "PCFP-RES-2", "PCFP-RES-4", "PCFP-RES-5", "PCFP-REG-1", "PCFP-REG-2", "PCFP-REG-3"
+]
 CONTROLS: Final[tuple[ControlId, ...]] = (
     "PCFP-RES-1",  # location
     "PCFP-RES-2",  # edges
     "PCFP-RES-4",  # path
+    "PCFP-RES-5",  # scrubbing
     "PCFP-REG-1",  # accreditation
     "PCFP-REG-2",  # declared addresses
     "PCFP-REG-3",  # waivers
 )
+# Controls that a policy may leave out: nothing is held against them then.
+OPTIONAL: Final = frozenset({"PCFP-RES-5"})
 # Strongest first, as verdicts have them; a verdict without one is weaker than all.
 _ASSURANCES: Final = ("proved", "bounded", "corroborated", "claimed")
 _PENDING: Final = frozenset({"applied", "screening", "audit"})
@@ -48,14 +53,23 @@ class Thresholds(Model):
     # (refractive index of silica about 1.47; the bound of Gueye et al. 2006). A larger value is safer, a
     # smaller one could prove what is not so.
     speed_km_per_ms_rtt: Annotated[float, Field(ge=100, le=150, allow_inf_nan=False)] = 100.0
-    # An application that answers this much later than the transport, at best, is not where the transport is.
-    relay_excess_ms: _Positive = 10.0
-    tls_excess_ms: _Positive = 10.0
-    relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 3
+    # An application that answers this much later than the transport, at best and steadily, is not where the
+    # transport is: a page that nobody has, the declared page, and the TLS handshake. Steady: the quickest
+    # quarter of all tries differs by no more than this share of the excess.
+    relay_excess_ms: _Positive = 4.0
+    page_excess_ms: _Positive = 8.0
+    tls_excess_ms: _Positive = 7.0
+    steady_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.03
+    relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 5
     # ``bounded``: no foreign city of so many people is feasible.
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
     # Claims of home are not believed where even the nearest vantage waited longer than this.
     unsupported_rtt_ms: _Positive = 40.0
+    # A vantage is doubted when addresses of so many networks contradict it and no other vantage, or one that
+    # more vantages than ``doubt_vantages`` agree on; refuted, and not used at all, when so many do.
+    doubt_networks: Annotated[int, Field(ge=2, le=1000)] = 3
+    doubt_vantages: Annotated[int, Field(ge=5, le=1000)] = 20
+    refuted_networks: Annotated[int, Field(ge=2, le=1000)] = 5
     # A source's data older than this is stale.
     stale_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
@@ -123,7 +137,7 @@ class Policy(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if missing := [id_ for id_ in CONTROLS if id_ not in self.controls]:
+        if missing := [id_ for id_ in CONTROLS if id_ not in self.controls and id_ not in OPTIONAL]:
             raise ValueError(f"has no {' and no '.join(missing)} under controls")
         return self
 
@@ -209,6 +223,7 @@ class _Case:
         yield self._accreditation()
         yield from self._waivers(location)
         yield from self._path()
+        yield from self._scrubbing()
         if origins is not None:
             yield from self._declaration(origins)
 
@@ -337,6 +352,17 @@ class _Case:
         if self.verdict is not None and self.verdict.path == "leaves" and self.rule.location == "inside":
             reason = f"The way to it leaves {self.register.country}. {self.verdict.path_reason}".strip()
             yield self._finding("PCFP-RES-4", "not_applicable", reason)
+
+    def _scrubbing(self) -> Iterator[Finding]:
+        verdict = self.verdict
+        if (
+            "PCFP-RES-5" in self.policy.controls
+            and verdict is not None
+            and verdict.scrubbed is not None
+            and self.rule.location == "inside"
+        ):
+            reason = f"{self._must()}, and the traffic to it is handled abroad. {verdict.scrubbed}"
+            yield self._finding("PCFP-RES-5", "violation", reason, self.rule.edge_severity)
 
     def _declaration(self, origins: Mapping[str, int]) -> Iterator[Finding]:
         endpoint = self.endpoint

@@ -30,7 +30,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VantageUsed(msgspec.Struct, frozen=True, kw_only=True):
-    """A vantage of the run: where it says it is, and how it could probe."""
+    """A vantage of the run: where it says it is, and how it could probe.
+
+    ``location_ok`` is false where what was measured contradicts its place, so that it is not relied on.
+    """
 
     id: str
     city: str | None = None
@@ -41,6 +44,7 @@ class VantageUsed(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     method: str | None = None
     up: bool = True
+    location_ok: bool = True
 
 
 class SourceUsed(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """A scan: every endpoint of a register measured from every vantage, as observations.
 
-First the names, from everywhere (answers may differ by who asks; all of them are the endpoint's addresses),
-then every address from every vantage. Special-purpose addresses are never probed. An address that several
+First the vantages' own addresses and the landmarks', which put the vantages' places to the test. Then the
+names, from everywhere (answers may differ by who asks; all of them are the endpoint's addresses), and every
+address from every vantage. Special-purpose addresses are never probed. An address that several
 endpoints share is pinged and traced once. What was measured so far is kept when the scan is interrupted.
 """
 
@@ -92,10 +93,11 @@ class Scan:
     async def run(self) -> Measured:
         """Measure everything; ``VantageError`` for a vantage of no use, OSError for ``pcap``."""
         async with contextlib.AsyncExitStack() as stack:
-            sessions = [self._session(vantage, stack) for vantage in self._vantages]
+            sessions = [self._session(vantage, stack) for vantage in self._vantages if vantage.probes]
             for session in sessions:
                 await stack.enter_async_context(session)
                 stack.callback(self._note, session)
+            await self._ping_each_other(sessions)
             named = [_target(endpoint) for endpoint in self._endpoints if endpoint.host is not None]
             await self._resolve(sessions, named)
             jobs = self._jobs()
@@ -120,6 +122,28 @@ class Scan:
         if self._pcap is not None:
             capture = stack.enter_context(Capture(self._pcap / f"{vantage.id}.pcap"))
         return Session(vantage, self._pace, self._settings.contact, capture)
+
+    async def _ping_each_other(self, sessions: Sequence[Session]) -> None:
+        targets = [
+            (vantage.id, Target(endpoint=f"vantage/{vantage.id}", address=address))
+            for vantage in self._vantages
+            for address in vantage.addresses
+            if self._special(address) is None
+        ]
+        total = sum(owner != session.id for session in sessions for owner, _ in targets)
+        self._done = 0
+
+        async def one(target: Target, session: Session, gate: asyncio.Semaphore) -> None:
+            async with gate:
+                await self._probe("ping", target, session)
+            self._step("vantages", total)
+
+        async with asyncio.TaskGroup() as group:
+            for session in sessions:
+                gate = asyncio.Semaphore(CONCURRENT_ADDRESSES)
+                for owner, target in targets:
+                    if owner != session.id:
+                        group.create_task(one(target, session, gate))
 
     async def _resolve(self, sessions: Sequence[Session], targets: Sequence[Target]) -> None:
         total = len(sessions) * len(targets)

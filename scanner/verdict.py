@@ -1,17 +1,20 @@
 """The verdict: where an address and an endpoint are, how sure that is, and why.
 
 Pure functions of observations, claims, territory and thresholds, without I/O: the same run judged again
-gives the same bytes. The rules themselves are in :mod:`scanner.rules`, the path's in :mod:`scanner.path`.
+gives the same bytes. The rules themselves are in :mod:`scanner.rules`, the path's in :mod:`scanner.path`,
+and which vantages they may rely on in :mod:`scanner.honesty`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from scanner.path import Way
 
 Location = Literal["inside", "outside", "edge", "conflicting", "undetermined", "unreachable"]
 Assurance = Literal["proved", "bounded", "corroborated", "claimed"]
@@ -26,6 +29,9 @@ LOCATIONS: tuple[Location, ...] = (
     "unreachable",
 )
 ASSURANCES: tuple[Assurance, ...] = ("proved", "bounded", "corroborated", "claimed")
+
+# What is no statement of a place.
+UNPLACED: Final = frozenset({"conflicting", "undetermined", "unreachable"})
 
 # An endpoint takes the worst of its addresses. One that does not answer leaves the endpoint undetermined
 # when others are inside: what is not known is neither abroad nor at home.
@@ -48,12 +54,26 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several places that an address is at: within ``radius_km`` of ``vantage``.
+
+    It is placed at the most populated city there; without one, the coordinates are the vantage's.
+    """
+
+    city: str | None = None
+    country: str | None = None
+    latitude: float
+    longitude: float
+    radius_km: float
+    vantage: str
+
+
 class AddressVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Our judgement of one address.
 
     ``assurance`` is ``null`` where the location is no statement of a place. ``countries`` are those that
     are left: feasible by physics, or claimed. ``evidence`` holds ids of observations, ``thresholds`` the
-    values that the rule compared with.
+    values that the rule compared with. ``sites`` are those of an address that is proved to be at several.
     """
 
     address: str
@@ -65,11 +85,24 @@ class AddressVerdict(msgspec.Struct, frozen=True, kw_only=True):
     countries: tuple[str, ...] = ()
     rtts_ms: dict[str, float] = {}
     set_aside: tuple[SetAside, ...] = ()
+    sites: tuple[Site, ...] = ()
     thresholds: dict[str, float] = {}
 
 
+class Border(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the way to an endpoint leaves: the last hop at home, the first abroad, and who announces them."""
+
+    home: str | None = None
+    from_asn: int | None = None
+    abroad: str
+    to_asn: int | None = None
+
+
 class EndpointVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Our judgement of one endpoint: the worst of its addresses, over all vantages and families."""
+    """Our judgement of one endpoint: the worst of its addresses, over all vantages and families.
+
+    ``scrubbed`` says, in a sentence, through whose hands abroad the traffic from home is led, if it is.
+    """
 
     endpoint: str
     location: Location
@@ -80,13 +113,15 @@ class EndpointVerdict(msgspec.Struct, frozen=True, kw_only=True):
     path: PathVerdict = "unknown"
     path_reason: str = ""
     path_evidence: tuple[str, ...] = ()
+    border: Border | None = None
+    scrubbed: str | None = None
     addresses: tuple[AddressVerdict, ...] = ()
 
 
 def combine(
     endpoint: str,
     addresses: Sequence[AddressVerdict],
-    path: tuple[PathVerdict, str, tuple[str, ...]],
+    path: Way,
     resolution: tuple[str, tuple[str, ...]],
 ) -> EndpointVerdict:
     """The endpoint's verdict from those of its addresses.
@@ -94,7 +129,13 @@ def combine(
     ``resolution`` says, in a sentence and by evidence ids, what became of its name; it is the reason where
     there is no address to judge.
     """
-    kind, why, path_evidence = path
+    way: dict[str, Any] = {
+        "path": path.kind,
+        "path_reason": path.reason,
+        "path_evidence": path.evidence,
+        "border": path.border,
+        "scrubbed": path.scrubbed,
+    }
     if not addresses:
         reason, evidence = resolution
         return EndpointVerdict(
@@ -103,11 +144,9 @@ def combine(
             rule="no-address",
             reason=reason,
             evidence=evidence,
-            path=kind,
-            path_reason=why,
-            path_evidence=path_evidence,
+            **way,
         )
-    ordered = sorted(addresses, key=lambda one: (-_BADNESS[one.location], -_weakness(one), one.address))
+    ordered = sorted(addresses, key=lambda one: (-_BADNESS[one.location], -_rank(one), one.address))
     worst = ordered[0]
     location, reason = worst.location, worst.reason
     if len(addresses) > 1:
@@ -123,14 +162,16 @@ def combine(
         rule=worst.rule,
         reason=reason,
         evidence=worst.evidence,
-        path=kind,
-        path_reason=why,
-        path_evidence=path_evidence,
+        **way,
         addresses=tuple(sorted(addresses, key=lambda one: one.address)),
     )
 
 
-def _weakness(one: AddressVerdict) -> int:
+def weakness(one: AddressVerdict) -> int:
+    """How weak a verdict's assurance is: 0 for ``proved``, most for none."""
+    return ASSURANCES.index(one.assurance) if one.assurance else len(ASSURANCES)
+
+
+def _rank(one: AddressVerdict) -> int:
     """For an endpoint inside, its weakest address counts; for one outside, the strongest proof of it."""
-    rank = ASSURANCES.index(one.assurance) if one.assurance else len(ASSURANCES)
-    return rank if one.location == "inside" else -rank
+    return weakness(one) if one.location == "inside" else -weakness(one)

@@ -216,6 +216,7 @@ class Simnet:
             "location_error_km": vantage.location_error_km,
             "kind": "local",
             "netns": Path(path).name if path.startswith(str(sandbox.NAMES)) else path,
+            "addresses": list(vantage.addresses),
         }
         if vantage.network is not None:
             entry["network"] = vantage.network

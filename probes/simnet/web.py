@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ SHUTDOWN_S = 0.5
 UPSTREAM = aiohttp.ClientTimeout(total=30, sock_connect=10)
 MAX_UPSTREAM = 64  # connections of a proxy to its backend
 CHUNK = 2**16
+_WORK_SIGMA = 0.2  # of the lognormal factor of what a page takes to compute
 HOP_BY_HOP = frozenset(  # RFC 9110 section 7.6.1
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
 )
@@ -58,7 +60,8 @@ async def pages(
             return web.Response(status=405, headers=_headers(service) | {"Allow": "GET, HEAD"})
         declared = request.path == "/"
         if service.think_ms and (declared or service.slow_errors):
-            await asyncio.sleep(service.think_ms / 1000)
+            # Work takes now a little longer, now a little less; only distance is the same each time.
+            await asyncio.sleep(service.think_ms / 1000 * random.lognormvariate(0, _WORK_SIGMA))
         if not declared:
             return web.Response(status=404, headers=_headers(service), text="not found\n")
         if service.redirect is not None:

@@ -14,7 +14,7 @@ from probes.failure import VantageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-Kind = Literal["local", "fleet", "atlas", "globalping", "recorded"]
+Kind = Literal["local", "fleet", "atlas", "globalping", "recorded", "landmark"]
 _NETNS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 # IFNAMSIZ is 16 with the closing NUL; a name holds no slash and no space (dev_valid_name in Linux).
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
@@ -25,6 +25,9 @@ class Vantage(Model):
 
     ``netns`` is a name under ``/run/netns`` (as of ``ip netns``) or an absolute path such as
     ``/proc/123/ns/net``. ``resolvers`` empty means those of this machine's ``resolv.conf``.
+
+    At its ``addresses`` it answers pings, so that the others can put its place to the test. One of kind
+    ``landmark`` does nothing else: it is a machine whose place is known beyond doubt.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -72,10 +75,23 @@ class Vantage(Model):
             raise ValueError(f"{given[0]} is for vantages of kind local, not {self.kind}")
         return self
 
+    @model_validator(mode="after")
+    def _landmark(self) -> Self:
+        if self.kind == "landmark" and not self.addresses:
+            raise ValueError("a landmark needs addresses, at which it is pinged")
+        return self
+
+    @property
+    def probes(self) -> bool:
+        """Whether it is there to probe from, and not a landmark."""
+        return self.kind != "landmark"
+
     def require_local(self) -> None:
         """A :class:`VantageError` where this process cannot probe from the vantage itself."""
         if self.kind == "recorded":
             raise VantageError(f"vantage {self.id!r} is recorded: it serves to judge, not to scan")
+        if self.kind == "landmark":
+            raise VantageError(f"{self.id!r} is a landmark: it is probed, and nothing is probed from it")
         if self.kind != "local":
             raise VantageError(
                 f"vantage {self.id!r} is of kind {self.kind}, from which this version cannot probe; "
@@ -104,6 +120,15 @@ def parse_vantages(document: Document) -> tuple[Vantage, ...]:
         if earlier != index:
             line = document.line(("vantages", earlier, "id"))
             faults.append(document.fault(place, f"{vantage.id!r} stands twice; first on line {line}"))
+    owners: dict[str, str] = {}
+    for index, vantage in enumerate(vantages):
+        for address in vantage.addresses:
+            owner = owners.setdefault(address, vantage.id)
+            if owner != vantage.id:
+                place = ("vantages", index, "addresses")
+                faults.append(document.fault(place, f"{address} is also an address of {owner!r}"))
+    if not any(vantage.probes for vantage in vantages):
+        faults.append(document.fault(("vantages",), "all are landmarks: there is nothing to probe from"))
     if faults:
         raise DocumentError(faults)
     return vantages

@@ -66,6 +66,16 @@ class TestTruth:
         assert comparison.wrong == ()
         assert len(comparison.equal) >= 0.8 * len(TRUTH), str(comparison)
 
+    def test_the_vantages_ping_each_other_and_all_are_where_they_say(self, demo: Demo) -> None:
+        pairs = {
+            (one.vantage, one.endpoint)
+            for one in demo.run.observations
+            if one.endpoint.startswith("vantage/") and one.error is None
+        }
+        names = [one.id for one in demo.run.vantages]
+        assert pairs == {(one, f"vantage/{other}") for one in names for other in names if one != other}
+        assert all(one.location_ok for one in demo.run.vantages)
+
     def test_the_path_that_leaves_is_seen_to_leave(self, demo: Demo) -> None:
         leaving = [name for name, one in WORLD["truth"].items() if one.get("path") == "leaves"]
         assert leaving

@@ -69,7 +69,7 @@ class TestReadme:
 
     def test_every_rule(self) -> None:
         for rule in RULES:
-            assert f"`{rule.__name__.strip('_')}`" in README, rule
+            assert f"`{rule.__name__.replace('_', '-')}`" in README, rule
 
     def test_it_is_short_enough_to_be_read(self) -> None:
         assert len(README.splitlines()) < 300

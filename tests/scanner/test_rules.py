@@ -2,100 +2,33 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geodata.claim import Claim
-from geodata.territory import Territory
 from probes.observation import (
     DnsObservation,
     DnsRecord,
     DnsResult,
     Hop,
-    HttpObservation,
-    HttpResult,
     Observation,
     PingObservation,
-    PingResult,
     Reply,
-    TlsObservation,
-    TlsResult,
     TraceObservation,
     TraceResult,
 )
-from probes.vantages.vantage import Vantage
 from scanner.evidence import gather
-from scanner.path import PlacedHop
-from scanner.policy import Thresholds
+from scanner.path import PlacedHop, Way
 from scanner.rules import judge_address
 from scanner.verdict import AddressVerdict, combine
+from tests.scanner.scene import ADDRESS, PLACES, THRESHOLDS, TIME, VANTAGES, claim, http, pakistan, ping, tls
 
 if TYPE_CHECKING:
     import random
 
-ADDRESS = "198.18.0.1"
-TIME = "2026-11-01T00:00:00Z"
-PLACES = {
-    "khi": ("Karachi", 24.8607, 67.0011),
-    "lhe": ("Lahore", 31.5204, 74.3587),
-    "isb": ("Islamabad", 33.6844, 73.0479),
-    "dxb": ("Dubai", 25.2048, 55.2708),
-    "sin": ("Singapore", 1.3521, 103.8198),
-    "fra": ("Frankfurt", 50.1109, 8.6821),
-}
-VANTAGES = {
-    name: Vantage(id=name, city=city, latitude=latitude, longitude=longitude, location_error_km=5)
-    for name, (city, latitude, longitude) in PLACES.items()
-}
-THRESHOLDS = Thresholds()
-
-
-@cache
-def pakistan() -> Territory:
-    return Territory.load("PK")
-
-
-def ping(vantage: str, *rtts_ms: float, number: int = 0) -> Observation:
-    return PingObservation(
-        id=f"ping-{vantage}-{number}",
-        vantage=vantage,
-        endpoint="e",
-        address=ADDRESS,
-        time=TIME,
-        result=PingResult(method="icmp", sent=max(1, len(rtts_ms)), rtts_ms=rtts_ms),
-        error=None if rtts_ms else "timeout",
-    )
-
-
-def tls(vantage: str, tcp_ms: float, handshake_ms: float, tries: int = 5) -> Observation:
-    return TlsObservation(
-        id=f"tls-{vantage}",
-        vantage=vantage,
-        endpoint="e",
-        address=ADDRESS,
-        time=TIME,
-        result=TlsResult(port=443, sent=tries, tcp_rtt_ms=tcp_ms, handshake_ms=handshake_ms),
-    )
-
-
-def http(vantage: str, page_ms: float, nothing_ms: float) -> Observation:
-    return HttpObservation(
-        id=f"http-{vantage}",
-        vantage=vantage,
-        endpoint="e",
-        address=ADDRESS,
-        time=TIME,
-        result=HttpResult(ttfb_ms=(page_ms,) * 5, probe_ttfb_ms=(nothing_ms,) * 5),
-    )
-
-
-def claim(family: str, country: str | None, **more: object) -> Claim:
-    fields = {"source": f"{family}.x", "family": family, "prefix": "198.18.0.0/24", "meaning": "server"}
-    return Claim(**{**fields, "country": country, **more})  # type: ignore[arg-type]  # fields of many types
+    from geodata.claim import Claim
 
 
 def judge(
@@ -174,6 +107,19 @@ class TestAnycast:
         assert "Karachi" in verdict.reason
         assert "Frankfurt" in verdict.reason
 
+        assert [(one.city, one.country, one.vantage) for one in verdict.sites] == [
+            ("Frankfurt am Main", "DE", "fra"),
+            ("Karachi", "PK", "khi"),
+            ("Singapore", "SG", "sin"),
+        ]
+        assert "at least 3 sites" in verdict.reason
+
+    def test_its_sites_are_the_fewest_that_explain_it(self) -> None:
+        verdict = judge(
+            [ping("khi", 0.5), ping("lhe", 12), ping("isb", 14), ping("dxb", 13), ping("fra", 0.5)]
+        )
+        assert [one.vantage for one in verdict.sites] == ["fra", "khi"], "the others may all be Karachi's"
+
     def test_a_known_anycast_network_at_one_ms(self) -> None:
         known = claim("known-networks", None, meaning="anycast", network="EXAMPLE-CDN", asn=64500)
         verdict = judge([ping("khi", 0.5)], (*ALL_PK, known))
@@ -199,6 +145,29 @@ class TestRelay:
     def test_one_busy_vantage_accuses_nobody(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), ping("isb", 25), tls("isb", 25, 60)], ALL_PK)
         assert verdict.location == "inside"
+
+    def test_work_that_varies_is_no_distance(self) -> None:
+        late = [http("khi", 150 + 9 * number, 30 + 9 * number, number=number) for number in range(8)]
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
+
+    def test_a_page_kept_in_front_hides_nothing(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 1.0, 60)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+
+    def test_a_front_that_answers_for_what_does_not_exist(self) -> None:
+        """The page alone is late, and just as late in many tries."""
+        late = [http("khi", 60 + number / 10, 1.0, number=number) for number in range(3)]
+        assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK).rule == "relay"
+
+    def test_slow_signing_is_not_far(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 30), http("khi", 1.2, 1.0)], ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
+        assert verdict.reason.startswith("The holder of its TLS session's keys answered Karachi in 1.00 ms")
+
+    def test_what_may_be_passed_on_is_not_proved(self) -> None:
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 1.2, 3.6)], ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("inside", "corroborated")
 
     def test_few_tries_accuse_nobody(self) -> None:
         assert judge([ping("khi", 0.5), tls("khi", 0.6, 28.9, tries=1)], ALL_PK).rule != "relay"
@@ -260,6 +229,118 @@ class TestClaims:
         assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
 
 
+def listed(country: str, **more: object) -> Claim:
+    """What a cloud provider's own list says."""
+    return claim("amazon", country, region="me-central-1", asserted_by="operator", **more)
+
+
+class TestProviderRegion:
+    """A cloud provider's own list admits what is abroad, and does not vouch for what is at home alone."""
+
+    def test_abroad(self) -> None:
+        verdict = judge([ping("khi", 30)], (*ALL_PK, listed("AE")))
+        assert (verdict.location, verdict.assurance, verdict.rule) == (
+            "outside",
+            "corroborated",
+            "provider-region",
+        )
+        assert verdict.reason == "Amazon itself lists 198.18.0.0/24 in region me-central-1, AE."
+
+    def test_at_home_with_others(self) -> None:
+        verdict = judge([ping("khi", 12)], (listed("PK"), claim("alpha", "PK")))
+        assert (verdict.location, verdict.assurance, verdict.rule) == (
+            "inside",
+            "corroborated",
+            "provider-region",
+        )
+
+    @pytest.mark.parametrize("others", [(), (claim("alpha", "AE"),)])
+    def test_at_home_by_its_own_word_alone(self, others: tuple[Claim, ...]) -> None:
+        assert judge([ping("khi", 12)], (listed("PK"), *others)).location != "inside"
+
+    def test_at_home_without_support(self) -> None:
+        assert judge([ping("khi", 95)], (listed("PK"), claim("alpha", "PK"))).location == "undetermined"
+
+    def test_physics_comes_first(self) -> None:
+        verdict = judge([ping("khi", 0.5)], (listed("AE"),))
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
+        assert [one.family for one in verdict.set_aside] == ["amazon"]
+
+
+class TestForeignPop:
+    """What a content network says of its point of presence."""
+
+    @staticmethod
+    def ray(airport: str) -> dict[str, str]:
+        return {"cf-ray": f"8c1a2b3c4d5e6f70-{airport}", "server": "cloudflare"}
+
+    def test_abroad_for_who_asks_at_home(self) -> None:
+        verdict = judge([ping("khi", 95), http("khi", 96, 96, self.ray("SIN"))], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == (
+            "outside",
+            "corroborated",
+            "foreign-pop",
+        )
+        assert verdict.reason.startswith("Cloudflare answered Karachi from Singapore, SG, as")
+
+    def test_at_home_it_is_an_edge_however_near(self) -> None:
+        verdict = judge([ping("khi", 0.5), http("khi", 1.0, 1.0, self.ray("KHI"))], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "foreign-pop")
+
+    def test_abroad_for_who_asks_abroad(self) -> None:
+        verdict = judge([ping("khi", 12), http("sin", 96, 96, self.ray("SIN"))], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "foreign-pop")
+
+    def test_one_that_physics_rules_out_changes_nothing(self) -> None:
+        verdict = judge([ping("khi", 0.5), http("khi", 1.0, 1.0, self.ray("SIN"))], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == ("inside", "proved", "territory")
+        assert [one.family for one in verdict.set_aside] == ["http-pop"]
+
+    def test_a_function_that_ran_abroad(self) -> None:
+        """The edge is at home; what stood behind it is not, and the page came late enough for that."""
+        headers = {"x-vercel-id": "khi1::iad1::8c1a2-1700000000000-8c1a2b3c4d5e", "server": "Vercel"}
+        verdict = judge([ping("khi", 0.5), http("khi", 230, 1.0, headers)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("outside", "foreign-pop")
+        near = judge([ping("khi", 0.5), http("khi", 2, 1.0, headers)], ALL_PK)
+        assert near.location != "outside"
+
+
+class TestOperatorsWord:
+    """What is said of oneself is an admission abroad, and no support at home."""
+
+    def test_a_geofeed_abroad_against_sources_at_home(self) -> None:
+        own = claim("geofeed", "AE", asserted_by="operator")
+        assert judge([ping("khi", 30)], (*ALL_PK, own)).location == "conflicting"
+
+    def test_a_geofeed_at_home_raises_no_assurance(self) -> None:
+        own = claim("geofeed", "PK", asserted_by="operator")
+        assert judge([ping("khi", 12)], (claim("alpha", "PK"), own)).assurance == "claimed"
+
+    @staticmethod
+    def named(name: str) -> Observation:
+        record = DnsRecord(name="1.0.18.198.in-addr.arpa.", type="PTR", target=name)
+        return DnsObservation(
+            id="d",
+            vantage="khi",
+            endpoint="e",
+            address=ADDRESS,
+            time=TIME,
+            result=DnsResult(question="1.0.18.198.in-addr.arpa.", chain=(record,)),
+        )
+
+    def test_a_reverse_name_votes_where_physics_allows_it(self) -> None:
+        name = "ae1.cr2.singapore.sg.example.net."
+        assert judge([ping("khi", 95), self.named(name)], (claim("alpha", "MY"),)).assurance == "corroborated"
+        assert judge([ping("khi", 12), self.named(name)], ALL_PK).location == "inside"
+        assert judge([self.named(name), ping("khi")], (claim("alpha", "MY"),)).location == "unreachable"
+
+    def test_a_reverse_name_never_stands_alone(self) -> None:
+        assert (
+            judge([ping("khi", 95), self.named("ae1.cr2.singapore.sg.example.net.")]).location
+            == "undetermined"
+        )
+
+
 class TestUnmeasured:
     """Claims that nothing was measured against place nothing."""
 
@@ -305,7 +386,7 @@ class TestEndpoint:
             AddressVerdict(address=f"198.18.0.{index}", location=location, rule="r", reason=location)  # type: ignore[arg-type]  # names of locations
             for index, location in enumerate(locations)
         ]
-        return combine("e", addresses, ("unknown", "", ()), ("e does not exist.", ("d",))).location
+        return combine("e", addresses, Way(), ("e does not exist.", ("d",))).location
 
     def test_one_of_three_abroad_is_abroad(self) -> None:
         assert self._combine("inside", "outside", "inside") == "outside"
@@ -318,7 +399,7 @@ class TestEndpoint:
         assert self._combine("conflicting", "edge", "inside") == "edge"
 
     def test_no_address_at_all(self) -> None:
-        verdict = combine("e", [], ("unknown", "", ()), ("e does not exist.", ("d",)))
+        verdict = combine("e", [], Way(), ("e does not exist.", ("d",)))
         assert (verdict.location, verdict.reason, verdict.evidence) == (
             "unreachable",
             "e does not exist.",
@@ -339,63 +420,119 @@ class TestEndpoint:
         assert evidence[ADDRESS].names == ("\\027[31m.example.",)
 
 
+RAYS = tuple({"cf-ray": f"8c1a2b3c4d5e6f70-{airport}"} for airport in ("KHI", "SIN", "FRA"))
 rtts = st.dictionaries(st.sampled_from(sorted(PLACES)), st.floats(0.05, 300), max_size=6)
 countries = st.lists(st.sampled_from(["PK", "SG", "AE", "IN", "US"]), max_size=4)
+sources = st.lists(
+    st.tuples(
+        st.sampled_from(["PK", "SG", "AE", "IN", "US", None]),
+        st.sampled_from(["server", "registrant", "origin", "user_egress"]),
+        st.sampled_from(["third-party", "registry", "operator"]),
+    ),
+    max_size=5,
+)
+layers = st.dictionaries(
+    st.sampled_from(sorted(PLACES)),
+    st.tuples(
+        st.floats(0.05, 300),  # of the transport; then what the handshake, a page and an error take longer
+        st.floats(0.1, 60),
+        st.floats(0.1, 60),
+        st.floats(0.1, 60),
+        st.sampled_from([None, {}, *RAYS]),  # headers; without them no HTTP
+    ),
+    max_size=6,
+)
+Layers = dict[str, tuple[float, float, float, float, dict[str, str] | None]]
 
 
 def _claims(countries: list[str]) -> tuple[Claim, ...]:
     return tuple(claim(f"f{index}", country) for index, country in enumerate(countries))
 
 
+def _sources(said: list[tuple[str | None, str, str]]) -> tuple[Claim, ...]:
+    return tuple(
+        claim(f"f{index}", country, meaning=meaning, asserted_by=by)
+        for index, (country, meaning, by) in enumerate(said)
+    )
+
+
+def _all(layers: Layers, number: int = 0) -> list[Observation]:
+    """Pings, handshakes and pages; a second number gives other observations."""
+    found: list[Observation] = []
+    for name, (rtt_ms, handshake_ms, page_ms, error_ms, headers) in layers.items():
+        found += [ping(name, rtt_ms, number=number), tls(name, rtt_ms, rtt_ms + handshake_ms, number=number)]
+        if headers is not None:
+            found.append(http(name, rtt_ms + page_ms, rtt_ms + error_ms, headers, number=number))
+    return found
+
+
 class TestProperties:
     """What holds of every verdict, whatever the evidence."""
 
-    @given(rtts, countries, st.randoms(use_true_random=False))
+    @given(layers, sources, st.randoms(use_true_random=False))
     @settings(max_examples=60, deadline=None)
     def test_the_order_of_observations_never_matters(
-        self, rtts: dict[str, float], countries: list[str], shuffle: random.Random
+        self, layers: Layers, said: list[tuple[str | None, str, str]], shuffle: random.Random
     ) -> None:
-        observations = [ping(name, rtt_ms) for name, rtt_ms in rtts.items()]
-        observations += [tls(name, rtt_ms, rtt_ms + 1) for name, rtt_ms in rtts.items()]
+        observations = _all(layers)
         again = observations.copy()
         shuffle.shuffle(again)
-        assert judge(observations, _claims(countries)) == judge(again, _claims(countries))
+        assert judge(observations, _sources(said)) == judge(again, _sources(said))
 
-    @given(rtts, countries, st.lists(st.floats(0, 100), min_size=6, max_size=6))
+    @given(layers, sources, st.lists(st.floats(0, 100), min_size=24, max_size=24))
     @settings(max_examples=60, deadline=None)
     def test_added_delay_never_creates_a_proof(
-        self, rtts: dict[str, float], countries: list[str], delays: list[float]
+        self, layers: Layers, said: list[tuple[str | None, str, str]], delays: list[float]
     ) -> None:
-        before = judge([ping(name, rtt_ms) for name, rtt_ms in rtts.items()], _claims(countries))
-        slower = dict(zip(sorted(rtts), delays, strict=False))
-        after = judge(
-            [ping(name, rtt_ms + slower[name]) for name, rtt_ms in rtts.items()], _claims(countries)
-        )
+        """On any of the times, each by itself."""
+        before = judge(_all(layers), _sources(said))
+        late = iter(delays)
+        slower: Layers = {
+            name: (rtt + next(late), tls + next(late), page + next(late), error + next(late), headers)
+            for name, (rtt, tls, page, error, headers) in layers.items()
+        }
+        after = judge(_all(slower), _sources(said))
         if after.assurance == "proved" and after.rule == "territory":
             assert before.assurance == "proved"
+            assert before.location in {after.location, "edge"}
 
-    @given(rtts, rtts)
+    @given(layers, sources, layers, sources)
     @settings(max_examples=60, deadline=None)
-    def test_more_evidence_never_turns_a_proof_of_outside_into_inside(
-        self, some: dict[str, float], more: dict[str, float]
+    def test_more_evidence_never_turns_proved_outside_into_inside(
+        self,
+        first: Layers,
+        said: list[tuple[str | None, str, str]],
+        more: Layers,
+        later: list[tuple[str | None, str, str]],
     ) -> None:
-        first = [ping(name, rtt_ms) for name, rtt_ms in some.items()]
-        second = [ping(name, rtt_ms, number=1) for name, rtt_ms in more.items()]
-        if judge(first).location == "outside":
-            assert judge(first + second).location in {"outside", "edge"}
+        before = judge(_all(first), _sources(said))
+        after = judge([*_all(first), *_all(more, 1)], (*_sources(said), *_sources(later)))
+        if (before.location, before.assurance) == ("outside", "proved"):
+            assert after.location in {"outside", "edge"}
 
-    @given(rtts, countries)
+    @given(layers, sources)
     @settings(max_examples=60, deadline=None)
     def test_a_claim_that_physics_forbids_changes_no_verdict(
-        self, rtts: dict[str, float], countries: list[str]
+        self, layers: Layers, said: list[tuple[str | None, str, str]]
     ) -> None:
-        observations = [ping(name, rtt_ms) for name, rtt_ms in rtts.items()]
-        with_all = judge(observations, _claims(countries))
+        """Nor does a point of presence that it forbids."""
+        claims = _sources(said)
+        with_all = judge(_all(layers), claims)
         aside = {one.source for one in with_all.set_aside}
-        allowed = tuple(one for one in _claims(countries) if one.source not in aside)
-        without = judge(observations, allowed)
+        allowed = tuple(one for one in claims if one.source not in aside)
+        nearer: Layers = {
+            name: (*one[:4], {} if one[4] and _ruled_out(layers, name) else one[4])
+            for name, one in layers.items()
+        }
+        without = judge(_all(nearer), allowed)
         assert (with_all.location, with_all.assurance, with_all.rule) == (
             without.location,
             without.assurance,
             without.rule,
         )
+
+
+def _ruled_out(layers: Layers, name: str) -> bool:
+    """Whether the point of presence that a response names is set aside."""
+    alone = judge(_all({name: layers[name]}))
+    return any(one.source == "http:cf-ray" for one in alone.set_aside)

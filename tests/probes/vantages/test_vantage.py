@@ -63,10 +63,13 @@ class TestFile:
             ("{id: a, latitude: 0, longitude: 0, resolver_port: 0}", "resolver_port"),
             ("{id: a, latitude: 0, longitude: 0, kind: fleet, netns: x}", "kind local"),
             ("{id: khi, latitude: 0, longitude: 0}", "stands twice; first on line 2"),
+            ("{id: a, latitude: 0, longitude: 0, kind: landmark}", "a landmark needs addresses"),
+            ("{id: a, latitude: 0, longitude: 0, addresses: [a.example]}", "not an IP address"),
+            ("{id: a, latitude: 0, longitude: 0, addresses: [192.0.2.1]}", "also an address of 'khi'"),
         ],
     )
     def test_names_what_is_wrong(self, line: str, said: str) -> None:
-        text = f"vantages:\n  - {{id: khi, latitude: 1, longitude: 2}}\n  - {line}\n"
+        text = f"vantages:\n  - {{id: khi, latitude: 1, longitude: 2, addresses: [192.0.2.1]}}\n  - {line}\n"
         with pytest.raises(DocumentError, match=said) as caught:
             parse(text)
         assert caught.value.faults[0].line == 3
@@ -76,13 +79,18 @@ class TestFile:
         with pytest.raises(DocumentError, match="vantages"):
             parse(text)
 
+    def test_landmarks_alone_are_no_vantages(self) -> None:
+        with pytest.raises(DocumentError, match="nothing to probe from"):
+            parse("vantages: [{id: m, latitude: 0, longitude: 0, kind: landmark, addresses: [192.0.2.1]}]")
+
 
 class TestKind:
     """Only a local vantage can probe; of the others it is said plainly."""
 
-    @pytest.mark.parametrize("kind", ["fleet", "atlas", "globalping", "recorded"])
+    @pytest.mark.parametrize("kind", ["fleet", "atlas", "globalping", "recorded", "landmark"])
     def test_others_cannot_scan(self, kind: str) -> None:
-        vantage = Vantage.model_validate({"id": "v", "latitude": 0, "longitude": 0, "kind": kind})
+        given = {"id": "v", "latitude": 0, "longitude": 0, "kind": kind, "addresses": ["192.0.2.1"]}
+        vantage = Vantage.model_validate(given)
         with pytest.raises(VantageError, match=kind):
             LocalVantage(vantage)
 

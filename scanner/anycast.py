@@ -1,0 +1,93 @@
+"""Rule 3: one address that is at several places at once, by physics or by what is known of it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from geodata.city import shipped_cities
+from geodata.disk import disjoint, disjoint_pair
+from scanner.case import of
+from scanner.verdict import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scanner.case import Case
+    from scanner.evidence import Constraint
+    from scanner.verdict import AddressVerdict
+
+EDGE_MEANINGS: Final = frozenset({"anycast", "edge_pop"})
+_NAMED: Final = 5  # sites in a sentence; the verdict lists all
+
+
+def anycast(case: Case) -> AddressVerdict | None:
+    """Disks that do not meet, or a network that is known to answer from edges: edge."""
+    if not case.transport.consistent:
+        found = sites(case.evidence.transport)
+        pair = _contradiction(case.evidence.transport)
+        near, far = pair or (case.evidence.transport[0], case.evidence.transport[-1])
+        return case.verdict(
+            "anycast",
+            "edge",
+            "proved",
+            f"Answered {of(near)} and {of(far)}: no one place is near enough to {'both' if pair else 'all'},"
+            f" so {_several(found)} share this address; where the data is stored behind them is not shown.",
+            [one.evidence for one in (pair or case.evidence.transport)],
+            sites=found,
+        )
+    for claim in case.evidence.claims:
+        if claim.meaning in EDGE_MEANINGS:
+            who = claim.network or f"AS{claim.asn}" if claim.asn else claim.network or "its network"
+            return case.verdict(
+                "anycast",
+                "edge",
+                "claimed",
+                f"{who} is known as an anycast or content network: a near edge says nothing of where the"
+                " data behind it is stored.",
+                [one.evidence for one in case.evidence.transport[:1]],
+            )
+    return None
+
+
+def sites(constraints: Sequence[Constraint]) -> tuple[Site, ...]:
+    """The least set of sites that explains disks of which no point is in all; none where two do not suffice.
+
+    Disks no two of which meet, taken in the order of their radii, are each another site (iGreedy: Cicalese et
+    al., "A fistful of pings", INFOCOM 2015). Each is placed at the most populated city that its disk holds.
+    There may be more sites than these, not fewer.
+    """
+    ordered = sorted(constraints, key=lambda one: (one.radius_km, one.vantage.id))
+    apart = disjoint([one.disk for one in ordered])
+    chosen: list[int] = []
+    for index in range(len(ordered)):
+        if apart[index, chosen].all():
+            chosen.append(index)
+    return tuple(_site(ordered[index]) for index in chosen) if len(chosen) > 1 else ()
+
+
+def _site(constraint: Constraint) -> Site:
+    city = shipped_cities().largest_in(constraint.disk)
+    vantage = constraint.vantage
+    return Site(
+        city=city.name if city else None,
+        country=city.country if city else None,
+        latitude=city.latitude if city else vantage.latitude,
+        longitude=city.longitude if city else vantage.longitude,
+        radius_km=constraint.radius_km,
+        vantage=vantage.id,
+    )
+
+
+def _several(found: Sequence[Site]) -> str:
+    if not found:
+        return "several sites"
+    names = ", ".join(islice((f"{one.city or f'near {one.vantage}'}" for one in found), _NAMED))
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"at least {len(found)} sites ({names}{more})"
+
+
+def _contradiction(constraints: Sequence[Constraint]) -> tuple[Constraint, Constraint] | None:
+    """The first two constraints, nearest first, whose disks do not meet."""
+    pair = disjoint_pair([one.disk for one in constraints])
+    return None if pair is None else (constraints[pair[0]], constraints[pair[1]])

@@ -1,0 +1,100 @@
+"""Rule 5: constraints that settle where a host is, whatever is claimed of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from scanner.case import down, of, up
+
+# To say of a page that does not exist that there is none takes a server less, or now more and now less.
+LATE_MS: Final = 2.5
+EVEN_SHARE: Final = 0.2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geodata.territory import Feasibility
+    from scanner.case import Case
+    from scanner.evidence import Constraint
+    from scanner.verdict import AddressVerdict, Assurance, Location
+
+
+def territory(case: Case) -> AddressVerdict | None:
+    """The constraints settle it: inside or outside, proved or bounded.
+
+    Where TLS was measured, a proof of *inside* must hold for the holder of the certificate's key as well:
+    a front at home that passes octets on to a machine abroad answers packets from home too.
+    """
+    if not case.evidence.transport:
+        return None
+    transport = _settled(case.transport)
+    if transport is None:
+        return None
+    location, assurance = transport
+    if location == "inside" and (case.pops or _may_pass_on(case)):
+        return None  # an edge, by its own word or by what its lateness allows, however near it is
+    constraints, who = case.evidence.transport, ""
+    if location == "inside" and case.key is not None:
+        key = _settled(case.key)
+        if key is None or key[0] != "inside":
+            return None
+        assurance = max(assurance, key[1], key=("proved", "bounded").index)
+        constraints = case.evidence.key
+        held = "TLS session's keys" if constraints[0].basis == "session" else "certificate's key"
+        who = f"The holder of its {held}"
+    feasible = case.key if who and case.key is not None else case.transport
+    return case.verdict(
+        "territory",
+        location,
+        assurance,
+        _reason(case, constraints, location, assurance, who or "It"),
+        [one.evidence for one in constraints],
+        feasible.countries,
+        speed_km_per_ms_rtt=case.thresholds.speed_km_per_ms_rtt,
+        city_population=case.thresholds.city_population,
+    )
+
+
+def _may_pass_on(case: Case) -> bool:
+    """Whether a page that nobody has comes so late, and so steadily, that it need not come from here.
+
+    This accuses nobody, and is no proof of home either.
+    """
+    return any(
+        one.layer == "error"
+        and one.excess_ms > LATE_MS
+        and one.spread_ms <= EVEN_SHARE * one.excess_ms
+        and one.tries >= case.thresholds.relay_min_tries
+        for one in case.evidence.excesses
+    )
+
+
+def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:
+    """What the disks alone show. Where only sea is left, a place or a border is wrong and nothing follows."""
+    if feasible.home != feasible.foreign:
+        return ("inside" if feasible.home else "outside"), "proved"
+    if not feasible.home or bool(feasible.home_cities) == bool(feasible.foreign_cities):
+        return None
+    return ("inside" if feasible.home_cities else "outside"), "bounded"
+
+
+def _reason(case: Case, constraints: Sequence[Constraint], location: str, assurance: str, who: str) -> str:
+    near = constraints[0]
+    country = case.territory.country_name
+    place = near.vantage.city or near.vantage.id
+    says = f"{who} answered {of(near)}: at most {up(near.radius_km)} km away"
+    if location == "inside" and assurance == "proved":
+        foreign_km = case.territory.nearest_foreign_km(near.vantage.latitude, near.vantage.longitude)
+        if near.radius_km < foreign_km:
+            return f"{says}; the nearest foreign land is {down(foreign_km)} km from {place}."
+        return f"{says}, and the other vantages' times rule out all foreign land within that."
+    if location == "outside" and assurance == "proved":
+        home_km = case.territory.nearest_home_km(near.vantage.latitude, near.vantage.longitude)
+        if near.radius_km < home_km:
+            return f"{says}; {country} is {down(home_km)} km from {place} at the nearest."
+        return f"{says}, and the times of {len(constraints)} vantages together rule out all of {country}."
+    left = "no foreign" if location == "inside" else f"no {country}"
+    return (
+        f"{says}; no border is proved, but {left} city of {case.thresholds.city_population:,} people"
+        " and no known data-centre city there is possible."
+    )

@@ -1,0 +1,77 @@
+"""Rule 4: a host that passes on what it is asked to a machine elsewhere.
+
+The transport answers from near, an application from far. What a relay adds is the round trip to the machine
+behind it, which hardly varies from try to try; a page that is slow to compute varies with the server's work,
+by a share of its time. So lateness alone accuses nobody: it must be steady, and that of
+
+- a page that nobody has (no cache holds it, and it takes little work), or else
+- the declared page, in many tries, as the front may answer by itself for what does not exist, or
+- the TLS handshake, unless pages come soon over the same connection: then signing is slow, and not far.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from scanner.case import Case
+    from scanner.evidence import Excess, Layer
+    from scanner.policy import Thresholds
+    from scanner.verdict import AddressVerdict
+
+_PAGE_TRIES: Final = 10  # a declared page may do whatever it likes, also the same work some times
+_STEADY_MS: Final = 0.5  # what a kernel or a queue adds now and then
+_WHO: Final[dict[Layer, str]] = {
+    "hello": "whoever greets for TLS",
+    "tls": "the holder of its certificate's key",
+    "page": "what makes its page",
+    "error": "what answers for a page that nobody has",
+}
+
+
+def relay(case: Case) -> AddressVerdict | None:
+    """The least excess over all vantages counts: what a relay adds, it adds for everybody."""
+    if case.transport.consistent and not case.transport.home:
+        return None  # the front itself is proved abroad: rule 5 says so
+    limits = case.thresholds
+    found = {one.layer: one for one in case.evidence.excesses if one.tries >= limits.relay_min_tries}
+    tls, page, error = (found.get(layer) for layer in ("tls", "page", "error"))
+    soon = min((one.excess_ms for one in (page, error) if one), default=None)
+    if (
+        tls is not None
+        and tls.excess_ms > limits.tls_excess_ms
+        and (_steady(tls, limits) if soon is None else soon > limits.tls_excess_ms)
+    ):
+        hello = found.get("hello")
+        passed_on = hello is not None and hello.excess_ms > limits.tls_excess_ms
+        return _verdict(case, hello if hello is not None and passed_on else tls, limits.tls_excess_ms)
+    if error is not None and error.excess_ms > limits.relay_excess_ms and _steady(error, limits):
+        return _verdict(case, error, limits.relay_excess_ms)
+    if (
+        page is not None
+        and page.excess_ms > limits.page_excess_ms
+        and page.tries >= _PAGE_TRIES
+        and _steady(page, limits)
+    ):
+        return _verdict(case, page, limits.page_excess_ms)
+    return None
+
+
+def _steady(excess: Excess, thresholds: Thresholds) -> bool:
+    return excess.spread_ms <= max(thresholds.steady_share * excess.excess_ms, _STEADY_MS)
+
+
+def _verdict(case: Case, excess: Excess, limit_ms: float) -> AddressVerdict:
+    distance_km = excess.excess_ms * case.thresholds.speed_km_per_ms_rtt
+    place = excess.vantage.city or excess.vantage.id
+    return case.verdict(
+        "relay",
+        "edge",
+        "corroborated",
+        f"The host answered {place} in {excess.transport_ms:.2f} ms, {_WHO[excess.layer]} never less than"
+        f" {excess.excess_ms:.1f} ms later, and steadily so in {excess.tries} tries: something in front"
+        f" passes requests on, up to {distance_km:,.0f} km further; where the data is stored is not shown.",
+        excess.evidence,
+        excess_ms=limit_ms,
+        steady_share=case.thresholds.steady_share,
+    )

@@ -1,0 +1,90 @@
+"""What tests of verdicts are made of: vantages at real places, observations and claims."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from geodata.claim import Claim
+from geodata.territory import Territory
+from probes.observation import (
+    HttpObservation,
+    HttpResult,
+    Observation,
+    PingObservation,
+    PingResult,
+    TlsObservation,
+    TlsResult,
+)
+from probes.vantages.vantage import Vantage
+from scanner.policy import Thresholds
+
+ADDRESS = "198.18.0.1"
+TIME = "2026-11-01T00:00:00Z"
+PLACES = {
+    "khi": ("Karachi", 24.8607, 67.0011),
+    "lhe": ("Lahore", 31.5204, 74.3587),
+    "isb": ("Islamabad", 33.6844, 73.0479),
+    "dxb": ("Dubai", 25.2048, 55.2708),
+    "sin": ("Singapore", 1.3521, 103.8198),
+    "fra": ("Frankfurt", 50.1109, 8.6821),
+}
+VANTAGES = {
+    name: Vantage(id=name, city=city, latitude=latitude, longitude=longitude, location_error_km=5)
+    for name, (city, latitude, longitude) in PLACES.items()
+}
+THRESHOLDS = Thresholds()
+
+
+@cache
+def pakistan() -> Territory:
+    return Territory.load("PK")
+
+
+def ping(vantage: str, *rtts_ms: float, address: str = ADDRESS, number: int = 0) -> Observation:
+    return PingObservation(
+        id=f"ping-{vantage}-{number}" + (f"-{address}" if address != ADDRESS else ""),
+        vantage=vantage,
+        endpoint=address,
+        address=address,
+        time=TIME,
+        result=PingResult(method="icmp", sent=max(1, len(rtts_ms)), rtts_ms=rtts_ms),
+        error=None if rtts_ms else "timeout",
+    )
+
+
+def tls(vantage: str, tcp_ms: float, handshake_ms: float, tries: int = 5, number: int = 0) -> Observation:
+    return TlsObservation(
+        id=f"tls-{vantage}-{number}",
+        vantage=vantage,
+        endpoint="e",
+        address=ADDRESS,
+        time=TIME,
+        result=TlsResult(port=443, sent=tries, tcp_rtt_ms=tcp_ms, handshake_ms=handshake_ms),
+    )
+
+
+def http(
+    vantage: str,
+    page_ms: float,
+    nothing_ms: float,
+    headers: dict[str, str] | None = None,
+    number: int = 0,
+) -> Observation:
+    return HttpObservation(
+        id=f"http-{vantage}-{number}",
+        vantage=vantage,
+        endpoint="e",
+        address=ADDRESS,
+        time=TIME,
+        result=HttpResult(
+            url="https://e.example/",
+            ttfb_ms=(page_ms,) * 5,
+            probe_ttfb_ms=(nothing_ms,) * 5,
+            headers=headers or {},
+        ),
+    )
+
+
+def claim(family: str, country: str | None, **more: object) -> Claim:
+    fields = {"source": f"{family}.x", "family": family, "prefix": "198.18.0.0/24", "meaning": "server"}
+    return Claim(**{**fields, "country": country, **more})  # type: ignore[arg-type]  # fields of many types

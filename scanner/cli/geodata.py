@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from scanner.cli.rows import print_json, print_table
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from geodata.claim import Claim
     from geodata.snapshot import Snapshot
 
 _RDAP_SECONDS: Final = 20.0
-_WIDTH_OF_A_PIPE: Final = 200  # a pipe has no width
 _WIDTH_OF_A_SENTENCE: Final = 110
 _DIRECTORY: Final = click.option(
     "--geodata",
@@ -61,9 +62,9 @@ def status(directory: Path | None, format_: str) -> None:
             for one in snapshot.sources
         ]
     if format_ == "json":
-        _print_json(rows)
+        print_json(rows)
     else:
-        _print_table(rows)
+        print_table(rows)
 
 
 @geodata.command()
@@ -99,12 +100,12 @@ def lookup(addresses: Sequence[str], directory: Path | None, format_: str, *, rd
         for address, special, claims in found
     ]
     if format_ == "json":
-        _print_json(answers)
+        print_json(answers)
         return
     for answer in answers:
         click.echo(answer["address"])
         if answer["claims"] and answer["special"] is None:
-            _print_table(_said(claim) for claim in answer["claims"])
+            print_table(_said(claim) for claim in answer["claims"])
         for sentence in answer["explanation"]:
             click.echo(_wrapped(safe(sentence)))
         click.echo()
@@ -163,36 +164,3 @@ def _wrapped(sentence: str) -> str:
     return textwrap.fill(
         sentence, _WIDTH_OF_A_SENTENCE, initial_indent=" - ", subsequent_indent="   ", break_on_hyphens=False
     )
-
-
-def _print_json(value: object) -> None:
-    import msgspec  # noqa: PLC0415  --help does not need it
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1))
-
-
-def _print_table(rows: Iterable[dict[str, object]]) -> None:
-    """Write rows of the same keys as a table; what is not known is a dash."""
-    from rich import box  # noqa: PLC0415  rich is slow to import
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    from scanner.report.text import printable  # noqa: PLC0415
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_A_PIPE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    styles = {"stale": "bold red", "ageing": "yellow", "undated": "yellow", "fresh": "green"}
-    for number, row in enumerate(rows):
-        if number == 0:
-            for name in row:
-                table.add_column(name.replace("_", " ").capitalize(), overflow="fold")
-        table.add_row(
-            *(
-                Text("-" if value is None else printable(str(value)), style=styles.get(str(value), ""))
-                for value in row.values()
-            )
-        )
-    console.print(table)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from scanner.policy import Fail
     from scanner.run import Run
     from scanner.scan import Progress
+    from scanner.store import Journal
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -133,10 +134,16 @@ def measuring(contact: str, rate: float, trust: Path | None) -> tuple[Settings, 
     return Settings(contact=contact, trust=trust), Rates(process=rate, vantage=rate)
 
 
-def scan(inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None) -> Run:
-    """Measure and judge; a run that is not complete was interrupted. ``pcap`` is a directory for packets."""
-    started = now()
-    with progress_bar() as progress:
+def scan(
+    inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None, journal: Journal | None = None
+) -> Run:
+    """Measure and judge; a run that is not complete was interrupted. ``pcap`` is a directory for packets.
+
+    With a journal, the scan goes on from what that holds and writes there what it measures.
+    """
+    started = journal.started if journal else now()
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(progress_bar())
         work = Scan(
             inputs.register.endpoints,
             inputs.vantages,
@@ -145,7 +152,10 @@ def scan(inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None) ->
             rates,
             progress,
             pcap,
+            *((journal.before, journal.write) if journal else ()),
         )
+        if journal:
+            stack.enter_context(journal)
         try:
             if pcap is not None:
                 pcap.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -162,7 +172,7 @@ def scan(inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None) ->
         started,
         complete=work.measured.complete,
         methods=work.measured.methods,
-        notices=work.measured.notices,
+        notices=[*(journal.notices if journal else ()), *work.measured.notices],
     )
 
 

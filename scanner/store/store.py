@@ -5,6 +5,7 @@ A run is immutable: storing it twice is storing it once, and another of the same
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import itertools
@@ -25,7 +26,6 @@ from scanner.store.records import compress, instant, pack, parts, unpack, unpack
 from scanner.store.tables import OBSERVATIONS, RUNS, UNFINISHED, VERDICTS
 
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
@@ -258,13 +258,13 @@ class Store:
             .execution_options(yield_per=_ROWS)
         )
         with self._database.reading() as connection:
-            rows = connection.execute(query) if endpoint.isprintable() else ()
-            periods = list(itertools.islice(_periods(rows), limit))
+            periods = []
+            if endpoint.isprintable():
+                with contextlib.closing(connection.execute(query)) as rows:
+                    periods = list(itertools.islice(_periods(rows), limit))
             if not periods:
-                raise StoreError(
-                    f"{self.name}: no run has an endpoint {endpoint!r}{self._like(connection, endpoint)}",
-                    "unknown",
-                )
+                like = self._like(connection, endpoint)
+                raise StoreError(f"{self.name}: no run has an endpoint {endpoint!r}{like}", "unknown")
         return periods
 
     @staticmethod

@@ -134,11 +134,12 @@ class TestSchema:
                 assert connection.scalar(text("SELECT count(*) FROM runs")) == 1, "it sees one moment"
             assert len(other.runs(9)) == 2
 
-    def test_sqlite_keeps_a_write_ahead_log(self, tmp_path: Path) -> None:
-        Store.open(str(tmp_path), create=True).__exit__()
-        with sqlite3.connect(tmp_path / "sarhad.db") as connection:
-            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        connection.close()
+    def test_sqlite_keeps_a_write_ahead_log_and_waits_for_the_disk(self, tmp_path: Path) -> None:
+        with Store.open(str(tmp_path), create=True) as store, store._database.reading() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "FULL"
+        with sqlite3.connect(tmp_path / "sarhad.db") as raw:
+            assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        raw.close()
 
 
 class TestSqlite:

@@ -45,7 +45,7 @@ def statements(store: Store) -> list[str]:
 class TestRuns:
     """A run is stored once, for good."""
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
     @given(given=RUNS)
     def test_it_comes_back_octet_for_octet(self, store: Store, given: Run) -> None:
         given = msgspec.structs.replace(given, id=str(uuid4()))  # each example is another run

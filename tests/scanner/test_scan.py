@@ -104,15 +104,18 @@ class TestResume:
             resumed, kept = await scan(port, before)
         assert resumed.complete
         assert resumed.observations == [*before, *kept]
-        assert tally(resumed.observations) == tally(whole.observations)
+        assert set(tally(resumed.observations)) == set(tally(whole.observations))
+        # Which vantage is nearest, and so measures calmly, is decided by what each scan measured.
+        assert len(resumed.observations) == len(whole.observations)
         assert len({one.id for one in resumed.observations}) == len(resumed.observations)
 
     async def test_what_was_cancelled_is_measured_again(self) -> None:
         async with web() as port:
             whole, _ = await scan(port)
-            first, *rest = whole.observations
+            first = next(one for one in whole.observations if kind_of(one) == "ping")
+            rest = [one for one in whole.observations if one != first]
             cancelled = msgspec.structs.replace(first, error="cancelled", result=None)
             resumed, kept = await scan(port, [cancelled, *rest])
-        assert [kind_of(one) for one in kept] == [kind_of(first)]
+        assert [one.id for one in kept] == [first.id]
         assert cancelled not in resumed.observations
         assert tally(resumed.observations) == tally(whole.observations)

@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian packages that tests run over the simulated Internet, and the command each brings.
-TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2
+TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2 postgres:postgresql
 bench-probes: TOOLS += fping:fping nmap:nmap
 
 help:
@@ -48,7 +48,7 @@ demo-run:
 
 tools:
 	@missing=(); for pair in $(TOOLS); do \
-		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); \
+		PATH="$$PATH:/usr/sbin:/sbin:$$(printf '%s:' /usr/lib/postgresql/*/bin)" command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); \
 	done; \
 	if [ "$${#missing[@]}" -gt 0 ]; then \
 		config/install-packages "$${missing[@]}" || echo "Going on without them: the tests that need them are skipped." >&2; \

@@ -247,6 +247,11 @@ Observation = (
 )
 
 
+def kind_of(observation: Observation) -> str:
+    """What was measured, as the record says it: ``dns``, ``ping``, …."""
+    return str(observation.__struct_config__.tag)
+
+
 def now() -> str:
     """The present time as a record carries it: RFC 3339, UTC, microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

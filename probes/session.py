@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from probes.engine.engine import Engine
 from probes.vantages.local import LocalVantage
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from probes.engine.pacing import Pace
     from probes.target import Target
     from probes.vantages.vantage import Vantage
+
+_AGAIN: Final = re.compile(r"(.*)#([0-9]{1,9})", re.DOTALL)
 
 
 class Session:
@@ -54,3 +57,9 @@ class Session:
         self._ids[name] += 1
         count = self._ids[name]
         return name if count == 1 else f"{name}#{count}"
+
+    def recall(self, observation_id: str) -> None:
+        """Never give again an id that an earlier part of the same scan gave."""
+        again = _AGAIN.fullmatch(observation_id)
+        name, count = (again[1], int(again[2])) if again else (observation_id, 1)
+        self._ids[name] = max(self._ids[name], count)

@@ -54,7 +54,8 @@ class Case:
             rtts_ms={one.vantage.id: one.rtt_ms for one in self.evidence.transport},
             set_aside=self.set_aside,
             sites=sites,
-            thresholds=thresholds,
+            # Numbers as JSON gives them back, so that a run that is read and written is the same.
+            thresholds={name: float(value) for name, value in thresholds.items()},
         )
 
     @property

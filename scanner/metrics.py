@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest, write_to_textf
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from probes.observation import kind_of
 from scanner.policy import FindingStatus
 from scanner.verdict import ASSURANCES, LOCATIONS
 
@@ -165,7 +166,7 @@ class RunCollector(Collector):
             labels=("vantage", "kind", "reason"),
         )
         counts = Counter(
-            (one.vantage, _kind(one), one.error) for one in self._run.observations if one.error is not None
+            (one.vantage, kind_of(one), one.error) for one in self._run.observations if one.error is not None
         )
         for (vantage, kind, reason), count in sorted(counts.items()):
             family.add_metric((vantage, kind, str(reason)), count)
@@ -177,10 +178,6 @@ def write(run: Run, path: Path) -> None:
     registry = CollectorRegistry()
     registry.register(RunCollector(run))
     write_to_textfile(str(path), registry)
-
-
-def _kind(observation: object) -> str:
-    return type(observation).__name__.removesuffix("Observation").lower()
 
 
 def _timestamp(date: str) -> float:

@@ -14,6 +14,7 @@ import msgspec
 from pydantic import Field, model_validator
 
 from probes.document import Model
+from scanner.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -134,6 +135,7 @@ class Policy(Model):
     controls: dict[ControlId, Control]
     fail: Fail = Fail()
     thresholds: Thresholds = Thresholds()
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -2,8 +2,9 @@
 
 First the vantages' own addresses and the landmarks', which put the vantages' places to the test. Then the
 names, from everywhere (answers may differ by who asks; all of them are the endpoint's addresses), and every
-address from every vantage. Special-purpose addresses are never probed. An address that several
-endpoints share is pinged and traced once. What was measured so far is kept when the scan is interrupted.
+address from every vantage. Special-purpose addresses are never probed. An address that several endpoints
+share is pinged and traced once. What was measured so far is kept when the scan is interrupted, and a scan
+that is given it goes on from there: what was measured is not measured again.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from probes.engine.capture import Capture
 from probes.engine.pacing import Pace
-from probes.observation import DnsObservation, TcpObservation
+from probes.observation import DnsObservation, TcpObservation, kind_of
 from probes.session import Session
 from probes.table import PROBES
 from probes.target import Target
@@ -38,6 +40,10 @@ DEFAULT_PORT: Final = 443  # asked where only a host or an address was declared
 CONCURRENT_ADDRESSES: Final = 16  # a vantage; the pace decides how fast, this how much is begun
 CONCURRENT_CALM: Final = 2  # of all vantages: few enough that this machine's own work adds nothing
 CALM_TRIES: Final = 7  # minima over fewer still hold moments when the server was busy
+
+# What a probe's observations are called, where it is not as the probe is.
+_NAMES: Final = {"reverse": "dns"}
+_Key = tuple[str, str, str, str | None]  # kind, vantage, endpoint, address
 
 
 class Progress(Protocol):
@@ -68,7 +74,10 @@ class _Job:
 
 
 class Scan:
-    """One scan; :meth:`run` once. ``measured`` is there also after it was cancelled."""
+    """One scan; :meth:`run` once. ``measured`` is there also after it was cancelled.
+
+    ``before`` is what an earlier part of the same scan measured, ``keep`` is handed what this one does.
+    """
 
     def __init__(
         self,
@@ -79,9 +88,15 @@ class Scan:
         rates: Rates,
         progress: Progress,
         pcap: Path | None = None,
+        before: Iterable[Observation] = (),
+        keep: Callable[[Sequence[Observation]], None] = lambda _: None,
     ) -> None:
         self._pcap = pcap
-        self.measured = Measured()
+        self._keep = keep
+        self._before: defaultdict[_Key, deque[Observation]] = defaultdict(deque)
+        self.measured = Measured([one for one in before if one.error != "cancelled"])
+        for one in self.measured.observations:
+            self._before[kind_of(one), one.vantage, one.endpoint, one.address].append(one)
         self._endpoints = endpoints
         self._vantages = vantages
         self._special = special
@@ -120,8 +135,13 @@ class Scan:
     def _session(self, vantage: Vantage, stack: contextlib.AsyncExitStack) -> Session:
         capture = None
         if self._pcap is not None:
-            capture = stack.enter_context(Capture(self._pcap / f"{vantage.id}.pcap"))
-        return Session(vantage, self._pace, self._settings.contact, capture)
+            part = f".{time.time_ns()}" if self._before else ""  # the earlier part's packets stay
+            capture = stack.enter_context(Capture(self._pcap / f"{vantage.id}{part}.pcap"))
+        session = Session(vantage, self._pace, self._settings.contact, capture)
+        for one in self.measured.observations:
+            if one.vantage == session.id:
+                session.recall(one.id)
+        return session
 
     async def _ping_each_other(self, sessions: Sequence[Session]) -> None:
         targets = [
@@ -238,8 +258,13 @@ class Scan:
     async def _probe(
         self, kind: str, target: Target, session: Session, settings: Settings | None = None
     ) -> Sequence[Observation]:
+        address = None if target.address is None else str(target.address)
+        done = self._before.get((_NAMES.get(kind, kind), session.id, target.endpoint, address))
+        if done:
+            return [done.popleft()]
         observations = await PROBES[kind](target, session, settings or self._settings)
         self.measured.observations.extend(observations)
+        self._keep(observations)
         return observations
 
     def _step(self, stage: str, total: int) -> None:

@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "scan": ("scanner.cli.scan", "Measure and judge every endpoint of a register."),
     "demo": ("scanner.cli.demo", "Run the main job on a simulated Internet."),
     "judge": ("scanner.cli.judge", "Judge recorded observations; the network is never touched."),
+    "history": ("scanner.cli.history", "Say what was judged of an endpoint, and when that changed."),
+    "store": ("scanner.cli.store", "List, show and prune the runs of a store."),
     "diff": ("scanner.cli.diff", "Say what changed between two runs, and why."),
     "advise": ("scanner.cli.advise", "Say where one more vantage would prove most."),
     "import": ("scanner.cli.imports", "Turn what other programs measured into observation records."),
@@ -43,7 +45,8 @@ Exit status:
   0    clean
   1    a violation at or above --fail-on
   2    wrong usage or configuration; the message says where
-  3    incomplete: a vantage got no answer at all, or too much stays undecided
+  3    incomplete: a vantage got no answer at all, or too much stays undecided;
+       or not begun, as another scan holds the store
   4    internal error
   130  interrupted; what was measured so far was judged and written
 """

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from scanner.cli import job
+from scanner.cli import job, options
 from scanner.report.text import printable
 
 
 @click.command()
-@click.argument("run", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("run")
+@options.stored
 @click.option(
     "--territory",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -19,8 +20,10 @@ from scanner.report.text import printable
     help="GeoJSON of home's land.  [default: as administered, Natural Earth]",
 )
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def advise(run: Path, territory: Path | None, format_: str) -> None:
-    r"""Say in which cities one more vantage would prove most of what RUN (JSON) left unproved.
+def advise(run: str, place: str | None, territory: Path | None, format_: str) -> None:
+    r"""Say in which cities one more vantage would prove most of what RUN left unproved.
+
+    RUN is a JSON file, or one of a store (--store) by its id, or last, or last~1.
 
     \b
     Example:
@@ -32,7 +35,7 @@ def advise(run: Path, territory: Path | None, format_: str) -> None:
     from geodata.territory import Territory  # noqa: PLC0415
     from scanner.advice import advise, sentence  # noqa: PLC0415
 
-    scanned = job.read_run(run)
+    scanned = job.read_run(run, place)
     land = job.told(Territory.load, scanned.country, territory)
     found = advise(scanned, land)
     if format_ == "json":

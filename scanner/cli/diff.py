@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.cli import job
-from scanner.cli.geodata import print_json, print_table
+from scanner.cli import job, options
+from scanner.cli.rows import print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +21,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("old", type=_FILE)
-@click.argument("new", type=_FILE)
+@click.argument("old")
+@click.argument("new")
+@options.stored
 @click.option("--register", type=_FILE, envvar="SARHAD_REGISTER", help="File of providers.")
 @click.option("--vantages", type=_FILE, envvar="SARHAD_VANTAGES", help="File of vantages.")
 @click.option("--policy", type=_FILE, envvar="SARHAD_POLICY", help="Policy file.  [default: the shipped one]")
@@ -34,15 +35,18 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def diff(
-    old: Path,
-    new: Path,
+    old: str,
+    new: str,
+    place: str | None,
     register: Path | None,
     vantages: Path | None,
     policy: Path | None,
     territory: Path | None,
     format_: str,
 ) -> None:
-    r"""Say what changed from run OLD to run NEW (JSON): verdicts, addresses, networks, certificates.
+    r"""Say what changed from run OLD to run NEW: verdicts, addresses, networks, certificates.
+
+    Each is a JSON file, or one of a store (--store) by its id, or last, or last~1.
 
     With --register and --vantages also why a verdict changed: because the world did, because the data of
     sources did, or because rules and files did. For that, what was measured in each run is judged with the
@@ -56,7 +60,7 @@ def diff(
         raise click.UsageError("to say why a verdict changed, both --register and --vantages are needed")
     from scanner.drift import drift, judged_by_turns  # noqa: PLC0415  --help does not need it
 
-    runs = job.read_run(old), job.read_run(new)
+    runs = job.read_run(old, place), job.read_run(new, place)
     judged = None
     if register is not None and vantages is not None:
         inputs = job.load(job.Files(register, vantages, policy, None, territory))

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from scanner.cli.rows import print_json, print_table
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from geodata.claim import Claim
     from geodata.snapshot import Snapshot
 
-_WIDTH_OF_A_PIPE: Final = 200  # a pipe has no width
 _WIDTH_OF_A_SENTENCE: Final = 110
 _DIRECTORY: Final = click.option(
     "--geodata",
@@ -171,37 +172,3 @@ def _wrapped(sentence: str) -> str:
     return textwrap.fill(
         sentence, _WIDTH_OF_A_SENTENCE, initial_indent=" - ", subsequent_indent="   ", break_on_hyphens=False
     )
-
-
-def print_json(value: object) -> None:
-    """Write a value as JSON."""
-    import msgspec  # noqa: PLC0415  --help does not need it
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1))
-
-
-def print_table(rows: Iterable[dict[str, object]]) -> None:
-    """Write rows of the same keys as a table; what is not known is a dash."""
-    from rich import box  # noqa: PLC0415  rich is slow to import
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    from scanner.report.text import printable  # noqa: PLC0415
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_A_PIPE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    styles = {"stale": "bold red", "ageing": "yellow", "undated": "yellow", "fresh": "green"}
-    for number, row in enumerate(rows):
-        if number == 0:
-            for name in row:
-                table.add_column(name.replace("_", " ").capitalize(), overflow="fold")
-        table.add_row(
-            *(
-                Text("-" if value is None else printable(str(value)), style=styles.get(str(value), ""))
-                for value in row.values()
-            )
-        )
-    console.print(table)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from scanner.policy import Fail
     from scanner.run import Run
     from scanner.scan import Progress
+    from scanner.store import Journal
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -133,10 +134,16 @@ def measuring(contact: str, rate: float, trust: Path | None) -> tuple[Settings, 
     return Settings(contact=contact, trust=trust), Rates(process=rate, vantage=rate)
 
 
-def scan(inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None) -> Run:
-    """Measure and judge; a run that is not complete was interrupted. ``pcap`` is a directory for packets."""
-    started = now()
-    with progress_bar() as progress:
+def scan(
+    inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None, journal: Journal | None = None
+) -> Run:
+    """Measure and judge; a run that is not complete was interrupted. ``pcap`` is a directory for packets.
+
+    With a journal, the scan goes on from what that holds and writes there what it measures.
+    """
+    started = journal.started if journal else now()
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(progress_bar())
         work = Scan(
             inputs.register.endpoints,
             inputs.vantages,
@@ -145,7 +152,10 @@ def scan(inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None) ->
             rates,
             progress,
             pcap,
+            *((journal.before, journal.write) if journal else ()),
         )
+        if journal:
+            stack.enter_context(journal)
         try:
             if pcap is not None:
                 pcap.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -162,7 +172,7 @@ def scan(inputs: Inputs, settings: Settings, rates: Rates, pcap: Path | None) ->
         started,
         complete=work.measured.complete,
         methods=work.measured.methods,
-        notices=work.measured.notices,
+        notices=[*(journal.notices if journal else ()), *work.measured.notices],
     )
 
 
@@ -180,8 +190,17 @@ def read_records(path: Path) -> list[Observation]:
         raise click.ClickException(printable(str(error))) from error
 
 
-def read_run(path: Path) -> Run:
-    """The run in a JSON file that ``--output json=`` wrote; what is wrong with it becomes a message."""
+def read_run(name: str, place: str | None = None) -> Run:
+    """The run in a JSON file that ``--output json=`` wrote, or of a store by its id, or ``last~1``.
+
+    What is wrong with it becomes a message.
+    """
+    path = Path(name)
+    if place is not None and not path.exists():
+        from scanner.cli import kept  # noqa: PLC0415  databases are slow to import
+
+        with kept.opened(place) as store:
+            return store.run(name)
     try:
         with path.open("rb") as stream:
             octets = stream.read(MAX_RUN_OCTETS + 1)

@@ -46,6 +46,37 @@ def inputs(command: _F) -> _F:
     return command
 
 
+def _store(*, required: bool) -> Callable[[_F], _F]:
+    return click.option(
+        "--store",
+        "place",
+        envvar="SARHAD_STORE",
+        required=required,
+        metavar="PATH|URL",
+        help="The store: a file of SQLite (or its directory), or postgresql://USER@HOST/DATABASE.",
+    )
+
+
+store = _store(required=True)  # that is read
+stored = _store(required=False)  # of which a run is read, where it is not in a file
+
+
+def keeping(command: _F) -> _F:
+    """What becomes of a scan when it ends, or is broken off."""
+    for option in (
+        click.option("--resume", is_flag=True, help="Finish the scan that was broken off, if there is one."),
+        click.option(
+            "--store",
+            "place",
+            envvar="SARHAD_STORE",
+            metavar="PATH|URL",
+            help="Keep the run: in a file of SQLite (or a directory), or postgresql://USER@HOST/DATABASE.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def outputs(command: _F) -> _F:
     """Where the run goes and what makes the command fail."""
     for option in (

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.inputs
 @options.measuring
+@options.keeping
 @options.outputs
 def scan(
     register: Path,
@@ -26,9 +27,12 @@ def scan(
     rate: float,
     trust: Path | None,
     pcap: Path | None,
+    place: str | None,
     format_: str,
     outputs: tuple[str, ...],
     fail_on: str | None,
+    *,
+    resume: bool,
 ) -> int:
     r"""Measure every endpoint of a register from every vantage, and judge it.
 
@@ -38,5 +42,19 @@ def scan(
     """
     targets = job.parse_outputs(format_, outputs)
     inputs = job.load(job.Files(register, vantages, policy, geodata, territory))
-    run = job.scan(inputs, *job.measuring(contact, rate, trust), pcap)
-    return job.finish(run, targets, inputs.policy.fail, fail_on)
+    settings, rates = job.measuring(contact, rate, trust)
+    if place is None:
+        if resume:
+            raise click.UsageError(
+                "--resume finishes the scan that a store has begun; say which with --store"
+            )
+        run = job.scan(inputs, settings, rates, pcap)
+        return job.finish(run, targets, inputs.policy.fail, fail_on)
+    from scanner.cli import kept  # noqa: PLC0415  databases are slow to import
+
+    with kept.opened(place, create=True) as store, kept.alone(store):
+        run, fault = kept.scan(store, inputs, settings, rates, pcap, resume=resume)
+        status = job.finish(run, targets, inputs.policy.fail, fail_on)
+    if fault is not None:
+        raise kept.message(fault)
+    return status

@@ -18,7 +18,7 @@ import numpy as np
 
 from geodata.borders import shipped_land
 from geodata.city import shipped_cities
-from geodata.disk import BORDER_ERROR_KM, MAX_RADIUS_KM, SPHERE_MARGIN, Disk, disjoint_pair, grown
+from geodata.disk import BORDER_ERROR_KM, MAX_RADIUS_KM, SPHERE_MARGIN, Disk, disjoint, grown
 from geodata.errors import GeodataError
 from geodata.geojson import read_rings
 from geodata.homeland import Homeland
@@ -172,10 +172,10 @@ class Territory:
         latitudes, longitudes, radii_km = np.array(disks).T
         centres, radii = unit(latitudes, longitudes), grown(radii_km)
         if len(disks) > _FEW:
+            if disjoint(disks).any():
+                return NOWHERE
             kept = tightest(centres, radii)
             centres, radii = centres[kept], radii[kept]
-            if disjoint_pair(disks) is not None:
-                return NOWHERE
         covered = self.land_in(centres, radii)
         if covered is None:
             return NOWHERE

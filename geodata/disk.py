@@ -46,14 +46,6 @@ def disjoint(disks: Sequence[Disk]) -> Bools:
     return np.asarray(centres @ centres.T < np.cos(reach))
 
 
-def disjoint_pair(disks: Sequence[Disk]) -> tuple[int, int] | None:
-    """The first two disks, by index of the later and then of the earlier, that have no common point."""
-    if len(disks) < 2:
-        return None
-    later, earlier = np.nonzero(np.tril(disjoint(disks)))
-    return (int(earlier[0]), int(later[0])) if len(later) else None
-
-
 def grown(radius_km: Floats | float) -> Floats:
     """Radii as angles (radians) that are never too small: with the sphere's and the borders' error.
 

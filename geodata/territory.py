@@ -24,7 +24,7 @@ from geodata.disk import (
     MAX_RADIUS_KM,
     SPHERE_MARGIN,
     Disk,
-    disjoint_pair,
+    disjoint,
     grown,
 )
 from geodata.errors import GeodataError
@@ -202,10 +202,10 @@ class Territory:
         latitudes, longitudes, radii_km = np.array(disks).T
         centres, radii = unit(latitudes, longitudes), grown(radii_km)
         if len(disks) > _FEW:
+            if disjoint(disks).any():
+                return NOWHERE
             kept = tightest(centres, radii)
             centres, radii = centres[kept], radii[kept]
-            if disjoint_pair(disks) is not None:
-                return NOWHERE
         covered = self.land_in(centres, radii)
         if covered is None:
             return NOWHERE

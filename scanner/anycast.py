@@ -5,14 +5,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from geodata.city import shipped_cities
-from geodata.disk import disjoint, disjoint_pair
+from geodata.disk import disjoint
 from scanner.case import of
 from scanner.verdict import Site
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from geodata.sphere import Bools
     from scanner.case import Case
     from scanner.evidence import Constraint
     from scanner.verdict import AddressVerdict
@@ -24,16 +27,19 @@ _NAMED: Final = 5  # sites in a sentence; the verdict lists all
 def anycast(case: Case) -> AddressVerdict | None:
     """Disks that do not meet, or a network that is known to answer from edges: edge."""
     if not case.transport.consistent:
-        found = sites(case.evidence.transport)
-        pair = _contradiction(case.evidence.transport)
-        near, far = pair or (case.evidence.transport[0], case.evidence.transport[-1])
+        constraints = case.evidence.transport
+        apart = disjoint([one.disk for one in constraints])
+        found = _sites(constraints, apart)
+        later, earlier = np.nonzero(np.tril(apart))  # the first two, nearest first
+        pair = [constraints[earlier[0]], constraints[later[0]]] if len(later) else []
+        near, far = pair or (constraints[0], constraints[-1])
         return case.verdict(
             "anycast",
             "edge",
             "proved",
             f"Answered {of(near)} and {of(far)}: no one place is near enough to {'both' if pair else 'all'},"
             f" so {_several(found)} share this address; where the data is stored behind them is not shown.",
-            [one.evidence for one in (pair or case.evidence.transport)],
+            [one.evidence for one in (pair or constraints)],
             sites=found,
         )
     for claim in case.evidence.claims:
@@ -50,20 +56,22 @@ def anycast(case: Case) -> AddressVerdict | None:
     return None
 
 
-def sites(constraints: Sequence[Constraint]) -> tuple[Site, ...]:
+def _sites(constraints: Sequence[Constraint], apart: Bools) -> tuple[Site, ...]:
     """The least set of sites that explains disks of which no point is in all; none where two do not suffice.
 
     Disks no two of which meet, taken in the order of their radii, are each another site (iGreedy: Cicalese et
     al., "A fistful of pings", INFOCOM 2015). Each is placed at the most populated city that its disk holds.
-    There may be more sites than these, not fewer.
+    There may be more sites than these, not fewer. ``apart`` says which disks do not meet which.
     """
-    ordered = sorted(constraints, key=lambda one: (one.radius_km, one.vantage.id))
-    apart = disjoint([one.disk for one in ordered])
+    order = sorted(
+        range(len(constraints)),
+        key=lambda index: (constraints[index].radius_km, constraints[index].vantage.id),
+    )
     chosen: list[int] = []
-    for index in range(len(ordered)):
+    for index in order:
         if apart[index, chosen].all():
             chosen.append(index)
-    return tuple(_site(ordered[index]) for index in chosen) if len(chosen) > 1 else ()
+    return tuple(_site(constraints[index]) for index in chosen) if len(chosen) > 1 else ()
 
 
 def _site(constraint: Constraint) -> Site:
@@ -85,9 +93,3 @@ def _several(found: Sequence[Site]) -> str:
     names = ", ".join(islice((f"{one.city or f'near {one.vantage}'}" for one in found), _NAMED))
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return f"at least {len(found)} sites ({names}{more})"
-
-
-def _contradiction(constraints: Sequence[Constraint]) -> tuple[Constraint, Constraint] | None:
-    """The first two constraints, nearest first, whose disks do not meet."""
-    pair = disjoint_pair([one.disk for one in constraints])
-    return None if pair is None else (constraints[pair[0]], constraints[pair[1]])

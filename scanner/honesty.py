@@ -146,13 +146,15 @@ def examine(
     stand several times in ``evidence``.
     """
     doubts = _mutual(mutual, vantages)
-    seen = list(_merged(evidence))
-    while True:
-        trusted = [_without(one, doubts.keys()) for one in seen]
-        found = _contradicted(trusted, territory, thresholds)
-        if not found:
-            return doubts
+    seen = [_without(one, doubts.keys()) for one in _merged(evidence)]
+    marks = [list(_marks(one, territory)) for one in seen]
+    while found := _contradicted(seen, chain.from_iterable(marks), thresholds):
         doubts |= found
+        for index, one in enumerate(seen):
+            rest = _without(one, found.keys())
+            if rest is not one:
+                seen[index], marks[index] = rest, list(_marks(rest, territory))
+    return doubts
 
 
 def _mutual(mutual: Iterable[AddressEvidence], vantages: Mapping[str, Vantage]) -> dict[str, Doubt]:
@@ -221,13 +223,13 @@ def _without(seen: _Seen, vantages: Collection[str]) -> _Seen:
     return _Seen(seen.address, seen.network, rest)
 
 
-def _contradicted(seen: Sequence[_Seen], territory: Territory, thresholds: Thresholds) -> dict[str, Doubt]:
+def _contradicted(seen: Sequence[_Seen], every: Iterable[_Mark], thresholds: Thresholds) -> dict[str, Doubt]:
     """Those on which contradictions hang that nothing speaks for; of them those that contradict most others.
 
     Who contradicts one that is at a wrong place may be cleared without it.
     """
     marks: defaultdict[str, list[_Mark]] = defaultdict(list)
-    for mark in chain.from_iterable(_marks(one, territory) for one in seen):
+    for mark in every:
         marks[mark.own.vantage.id].append(mark)
     suspects = {
         name: found

@@ -8,6 +8,7 @@ segments themselves, exactly.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import numpy as np
@@ -92,13 +93,14 @@ class Forest:
         places = centres.astype(np.float32)
         tightest = np.argmin(limits, axis=0)
         least = limits.min(axis=0)
-        groups = self._groups
-        pairs = _roots(self._levels[0], places, tightest, least, asked)
-        for level in self._levels:
+        pairs = _roots(self._levels[0], places, limits, asked, met)
+        for above, level in pairwise(self._levels):
+            owner, node = spread(above.first.take(pairs.node), above.size.take(pairs.node))
+            pairs = _Pairs(pairs.region.take(owner), node)
             column, distances = _distances(level.point, places, pairs.node)
             left = [_Pairs(tightest[:0], tightest[:0])]
             for each in pairs.parts():
-                part = each.only(~met.take(each.region * groups + level.group.take(each.node)))
+                part = each.only(~self._answered(level, each, met))
                 # The smallest disk leaves the fewest.
                 at = tightest.take(part.region) * distances.shape[1] + column.take(part.node)
                 apart = distances.take(at) - least.take(part.region)
@@ -111,21 +113,24 @@ class Forest:
                 met[part.region[hit], level.group[part.node[hit]]] = True
                 left.append(part.only(~hit & (outside <= level.radius.take(part.node))))
             pairs = _Pairs(*(np.concatenate(each) for each in zip(*left, strict=True)))
-            pairs = pairs.only(~met.take(pairs.region * groups + level.group.take(pairs.node)))
-            if level is not self._levels[-1]:
-                owner, node = spread(level.first[pairs.node], level.size[pairs.node])
-                pairs = _Pairs(pairs.region.take(owner), node)
+            pairs = pairs.only(~self._answered(level, pairs, met))
         for part in pairs.parts():
             hit = segments_meet(centres, radii[part.region].T, self._start[part.node], self._end[part.node])
             met[part.region[hit], self._levels[-1].group[part.node[hit]]] = True
 
+    def _answered(self, level: _Level, pairs: _Pairs, met: Bools) -> Bools:
+        return met.take(pairs.region * self._groups + level.group.take(pairs.node))
 
-def _roots(level: _Level, places: _Singles, tightest: Indices, least: _Singles, asked: Bools) -> _Pairs:
-    """The regions whose smallest disk a tree's root meets, of all trees."""
-    found = [
-        np.flatnonzero(asked[:, group] & (_angle(point, places)[tightest] - least <= radius))
-        for point, radius, group in zip(level.point, level.radius, level.group, strict=True)
-    ]
+
+def _roots(level: _Level, places: _Singles, limits: _Singles, asked: Bools, met: Bools) -> _Pairs:
+    """The regions that each root may meet; where its point is in all disks, they have ``met``."""
+    found = []
+    for point, radius, group in zip(level.point, level.radius, level.group, strict=True):
+        outside = np.full(len(asked), -_EVERYWHERE)
+        for distance, limit in zip(_angle(places, point), limits, strict=True):
+            np.maximum(outside, distance - limit, out=outside)
+        met[:, group] = asked[:, group] & (outside <= -_SLACK)
+        found.append(np.flatnonzero(asked[:, group] & (outside > -_SLACK) & (outside <= radius)))
     return _Pairs(np.concatenate(found), np.repeat(np.arange(len(found)), [len(each) for each in found]))
 
 

@@ -17,7 +17,7 @@ from geodata.bulk import Addresses, Column
 from geodata.claim import AssertedBy, Claim, Meaning
 from geodata.file import read_file
 from geodata.sources.registry import Registry
-from geodata.sources.source import Found, GeodataError, Reader
+from geodata.sources.source import GeodataError, Reader
 from geodata.sources.table import Table
 from geodata.sources.vrps import validity
 from geodata.special import SpecialPurpose, decode, special_purpose
@@ -38,6 +38,7 @@ MAX_MANIFEST_OCTETS: Final = 4 << 20
 AGEING_DAYS: Final = 30
 STALE_DAYS: Final = 90
 MAX_FILE_OCTETS: Final = 256 << 20
+_MAX_KNOWN: Final = 1 << 14  # claims of a source that are kept, but for their prefix
 EMBEDDED: Final = Path(__file__).parent / "data"
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -148,6 +149,7 @@ class Snapshot:
         self.manifest = manifest
         self._readers = readers
         self._known = {one.asn: one for one in manifest.known}
+        self._claims: list[dict[int, tuple[tuple[Entry, ...], tuple[Claim, ...]]]] = [{} for _ in readers]
         self.sources: tuple[SourceInfo, ...] = tuple(
             SourceInfo(
                 source=one.source,
@@ -194,12 +196,17 @@ class Snapshot:
             raise GeodataError(f"{address!r} is not an IP address", "address") from error
         claims: list[Claim] = []
         payloads: tuple[Entry, ...] | None = None
-        for source, info, reader in zip(self.manifest.sources, self.sources, self._readers, strict=True):
+        for number, (source, reader) in enumerate(zip(self.manifest.sources, self._readers, strict=True)):
             found = reader.look_up(decoded)
             if source.format == "vrps":
                 payloads = () if found is None else found.entries
             elif found is not None:
-                claims.extend(self._claims_of(source, info, decoded, found))
+                prefix = found.prefix
+                for claim in self._said(number, found.entries):
+                    if claim.source == source.source:  # and what follows it is of the same prefix
+                        # What is announced is what its length says, not the widest block of that origin.
+                        prefix = found.prefix if claim.length is None else _prefix(decoded, claim.length)
+                    claims.append(msgspec.structs.replace(claim, prefix=prefix))
         return tuple(claims) if payloads is None else tuple(_validated(claims, payloads))
 
     def columns(self, addresses: Sequence[str]) -> dict[str, Column]:
@@ -211,16 +218,27 @@ class Snapshot:
             if source.format != "vrps"
         }
 
-    def _claims_of(self, source: Source, info: SourceInfo, address: Address, found: Found) -> Iterator[Claim]:
-        for entry in found.entries:
+    def _said(self, number: int, entries: tuple[Entry, ...]) -> tuple[Claim, ...]:
+        """The claims that a source's entries are, but for their prefix; those of the same entries kept."""
+        known = self._claims[number].get(id(entries))
+        if known is None or known[0] is not entries:
+            if len(self._claims[number]) >= _MAX_KNOWN:
+                self._claims[number].clear()
+            known = (
+                entries,
+                tuple(self._claims_of(self.manifest.sources[number], self.sources[number], entries)),
+            )
+            self._claims[number][id(entries)] = known
+        return known[1]
+
+    def _claims_of(self, source: Source, info: SourceInfo, entries: Sequence[Entry]) -> Iterator[Claim]:
+        for entry in entries:
             meaning = entry.meaning or source.meaning
-            # What is announced is what its length says, not the widest block that has the same origin.
-            prefix = found.prefix if entry.length is None else _prefix(address, entry.length)
             origin = entry.asn if meaning == "origin" else None
             yield Claim(
                 source=source.source,
                 family=source.family,
-                prefix=prefix,
+                prefix="",
                 meaning=meaning,
                 length=entry.length,
                 country=entry.country,
@@ -240,7 +258,7 @@ class Snapshot:
                 yield Claim(
                     source="known-networks",
                     family="known-networks",
-                    prefix=prefix,
+                    prefix="",
                     meaning="edge_pop" if known.kind == "cdn" else "anycast",
                     asn=known.asn,
                     network=known.name,
@@ -272,7 +290,8 @@ def _validated(claims: Iterable[Claim], payloads: Sequence[Entry]) -> Iterator[C
 
 
 def _prefix(address: Address, length: int) -> str:
-    return str(ipaddress.ip_network((address, length), strict=False))
+    free = address.max_prefixlen - length
+    return f"{type(address)(int(address) >> free << free)}/{length}"
 
 
 def _open(directory: Path, source: Source) -> Reader:
@@ -280,12 +299,11 @@ def _open(directory: Path, source: Source) -> Reader:
         return Registry()
     assert source.file is not None  # checked with the manifest
     path = directory / source.file
-    if source.sha256 is not None:
-        digest = hashlib.sha256(read_file(path, MAX_FILE_OCTETS)).hexdigest()
-        if digest != source.sha256:
-            raise GeodataError(f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's", "corrupt")
+    octets = read_file(path, MAX_FILE_OCTETS)
+    if source.sha256 is not None and (digest := hashlib.sha256(octets).hexdigest()) != source.sha256:
+        raise GeodataError(f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's", "corrupt")
     if source.format in TABLES:
-        return Table.read(path)
+        return Table(path, octets)
     from geodata.sources.mmdb import Mmdb  # noqa: PLC0415  geoip2 is slow to import, and often there is no need
 
     return Mmdb(path)

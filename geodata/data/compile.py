@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -59,7 +60,8 @@ def main() -> None:
         (options.output / f"{name}.table").write_bytes(octets)
         size = size_of(Table(name, octets))
         print(  # noqa: T201  for the manifest
-            f'{name}: "records": {len(ranges)}, "addresses4": {size.addresses4}, "home4": {size.home4}'
+            f'{name}: "sha256": "{hashlib.sha256(octets).hexdigest()}", "records": {len(ranges)}, '
+            f'"addresses4": {size.addresses4}, "home4": {size.home4}'
         )
 
 

@@ -10,7 +10,9 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from geodata.snapshot import MANIFEST, SCHEMA, Manifest
+from geodata.sources.parsed import Entry, Range
 from geodata.sources.source import GeodataError
+from geodata.sources.table import table_octets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
 # GeoLite2's country beside it.
 _TYPES: Final = {"origin": "Sarhad-GeoLite2-ASN-Country", "server": "Sarhad-GeoLite2-City"}
 _COUNTRY_TYPE: Final = "Sarhad-GeoLite2-Country"
+_FIELDS: Final = ("country", "city", "latitude", "longitude")
+_NETWORK: Final = ("asn", "network")
 
 
 def write_snapshot(directory: Path, describe: Mapping[str, Any]) -> None:
-    """Write ``manifest.json`` and one MaxMind DB a source into ``directory``, which is made.
+    """Write ``manifest.json`` and a file for each source into ``directory``, which is made.
+
+    A source is a MaxMind DB, or a range table where its ``format`` says so.
 
     ``describe`` has ``name``, ``date``, ``lab``, ``known`` and ``sources``, each with ``records`` of
     ``prefix``, ``country``, ``city``, ``latitude``, ``longitude``, ``asn`` and ``network``. Raises
@@ -32,11 +38,13 @@ def write_snapshot(directory: Path, describe: Mapping[str, Any]) -> None:
     sources = []
     directory.mkdir(parents=True, exist_ok=True)
     for number, source in enumerate(describe["sources"]):
-        file = f"source-{number}.mmdb"
-        _write_mmdb(directory / file, source["meaning"], source["records"])
+        kind = source.get("format", "mmdb")
+        file = f"source-{number}.{kind}"
+        write = _write_table if kind == "table" else _write_mmdb
+        write(directory / file, source["meaning"], source["records"])
         sources.append(
             {key: value for key, value in source.items() if key != "records"}
-            | {"format": "mmdb", "file": file, "date": source.get("date", describe["date"])}
+            | {"format": kind, "file": file, "date": source.get("date", describe["date"])}
             | ({"asserted_by": "registry"} if source["meaning"] == "registrant" else {})
         )
     manifest = {
@@ -69,6 +77,16 @@ def _write_mmdb(path: Path, meaning: str, records: list[dict[str, Any]]) -> None
         for part in network.subnets(new_prefix=1) if network.prefixlen == 0 else (network,):
             writer.insert_network(IPSet([str(part)]), content)
     writer.to_db_file(str(path))
+
+
+def _write_table(path: Path, meaning: str, records: list[dict[str, Any]]) -> None:
+    ranges = []
+    for record in records:
+        network = ipaddress.ip_network(record["prefix"])
+        fields = {name: record.get(name) for name in (*_FIELDS, *(_NETWORK if meaning == "origin" else ()))}
+        first, last = int(network.network_address), int(network.broadcast_address)
+        ranges.append(Range(network.version, first, last, Entry(**fields)))
+    path.write_bytes(table_octets(ranges, None, None))
 
 
 def _content(meaning: str, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from scanner.verdict import EndpointVerdict
 
 
+_BATCH: Final = 2048  # places that are assessed at once
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything beside observations that a judgement uses."""
@@ -97,19 +100,27 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     )
     refuted = frozenset(one.vantage for one in doubts.values() if one.refuted)
     trusted = {name: vantage for name, vantage in vantages.items() if name not in doubts}
-    placed = {
-        address: paths.place_hop(
-            hops.get(address, {}),
-            claims.get(address, ()),
-            special.get(address),
-            trusted,
-            inputs.territory,
-            thresholds,
-        )
-        for address in wanted
-    }
+    placed: dict[str, paths.PlacedHop] = {}
+    for some in _batches(wanted):
+        inputs.territory.prepare(paths.hop_disks(hops.get(each, {}), trusted, thresholds) for each in some)
+        for address in some:
+            placed[address] = paths.place_hop(
+                hops.get(address, {}),
+                claims.get(address, ()),
+                special.get(address),
+                trusted,
+                inputs.territory,
+                thresholds,
+            )
     verdicts: list[EndpointVerdict] = []
-    for endpoint in endpoints:
+    for number, endpoint in enumerate(endpoints):
+        if number % _BATCH == 0:
+            inputs.territory.prepare(
+                [one.disk for one in constraints]
+                for each in endpoints[number : number + _BATCH]
+                for evidence in gathered[each.id].values()
+                for constraints in (evidence.transport, evidence.key)
+            )
         traces = paths.traces_from_home(own[endpoint.id], trusted, inputs.territory)
         upstreams, fronts = paths.upstream(traces, placed), paths.fronts(traces, placed)
         judged = [
@@ -142,6 +153,10 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     )
 
 
+def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+
+
 def compose(
     inputs: Inputs,
     observations: Sequence[Observation],
@@ -159,9 +174,11 @@ def compose(
     judgement = judge(inputs, observations)
     answering = {one.vantage for one in observations if one.result is not None}
     asked = {one.vantage for one in observations}
-    digest = hashlib.sha256(encode_observations(observations)).hexdigest()
+    digest = hashlib.sha256()
+    for one in observations:
+        digest.update(encode_observations([one]))
     return Run(
-        id=f"{started[:19].replace(':', '')}Z-{digest[:12]}",
+        id=f"{started[:19].replace(':', '')}Z-{digest.hexdigest()[:12]}",
         started=started,
         finished=finished or max((one.time for one in observations), default=started),
         complete=complete,

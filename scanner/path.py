@@ -94,6 +94,21 @@ def hop_minima(observations: Iterable[Observation]) -> dict[str, dict[str, float
     return dict(minima)
 
 
+def hop_disks(
+    minima: Mapping[str, float], vantages: Mapping[str, Vantage], thresholds: Thresholds
+) -> list[Disk]:
+    """Where a hop may be, from its least RTT by vantage."""
+    return [
+        Disk(
+            vantages[name].latitude,
+            vantages[name].longitude,
+            rtt_ms * thresholds.speed_km_per_ms_rtt + vantages[name].location_error_km,
+        )
+        for name, rtt_ms in sorted(minima.items())
+        if name in vantages
+    ]
+
+
 def place_hop(
     minima: Mapping[str, float],
     claims: Sequence[Claim],
@@ -107,15 +122,7 @@ def place_hop(
         return PlacedHop("nowhere", f"special-purpose address ({special})")
     asn = next((one.asn for one in claims if one.meaning == "origin"), None)
     front = next((one.network or f"AS{one.asn}" for one in claims if one.meaning in EDGE_MEANINGS), None)
-    disks = [
-        Disk(
-            vantages[name].latitude,
-            vantages[name].longitude,
-            rtt_ms * thresholds.speed_km_per_ms_rtt + vantages[name].location_error_km,
-        )
-        for name, rtt_ms in sorted(minima.items())
-        if name in vantages
-    ]
+    disks = hop_disks(minima, vantages, thresholds)
     feasible = territory.assess(disks)
     if feasible.home != feasible.foreign:
         place: HopPlace = "home" if feasible.home else "abroad"

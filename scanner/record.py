@@ -6,6 +6,7 @@ measured is refused by line and field, and never reaches a rule.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -106,6 +107,7 @@ def _traced(result: TraceResult) -> Iterator[tuple[str, str]]:
             yield "result.multipath.links: target", link.target
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def _is_address(text: str) -> bool:
     """Whether it is an address without a zone, as packets carry it."""
     try:

@@ -82,6 +82,7 @@ class Databases:
                     "family": family,
                     "meaning": _MEANINGS.get(family, "server"),
                     "version": date,
+                    "format": "table",
                     "records": records[source],
                 }
                 for family, sources in self.members.items()

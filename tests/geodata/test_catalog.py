@@ -149,7 +149,10 @@ class TestFaults:
             (lambda m: m["sources"][1].update(source="geo"), r"sources\[1\]\.source: 'geo' stands twice"),
             (lambda m: m["sources"][0].update(file="../source-0.mmdb"), r"\$\.sources\[0\]\.file"),
             (lambda m: m["sources"][0].update(file="/etc/passwd"), r"\$\.sources\[0\]\.file"),
-            (lambda m: m["sources"][0].update(file="source-9.mmdb"), "source-9.mmdb: cannot be read: No such file"),
+            (
+                lambda m: m["sources"][0].update(file="source-9.mmdb"),
+                "source-9.mmdb: cannot be read: No such file",
+            ),
             (lambda m: m["sources"][0].update(file="manifest.json"), "manifest.json: not a MaxMind DB"),
             (lambda m: m["sources"][0].update(format="table"), "source-0.mmdb: not a range table"),
             (lambda m: m["known"][0].update(asn=2**32), r"\$\.known\[0\]\.asn"),

@@ -261,3 +261,41 @@ class TestManyHosts:
     def test_of_none_and_of_nothing_measured(self, pakistan: Territory) -> None:
         assert pakistan.assess_many(self.VANTAGES, np.empty((0, 4))).home.tolist() == []
         self._check(pakistan, np.array([[np.inf] * 4, [np.nan] * 4, [20_000.0] * 4]))
+
+
+class TestPrepared:
+    """What is prepared of many is what is assessed of each."""
+
+    @given(
+        hosts=st.lists(
+            st.lists(
+                st.tuples(
+                    st.sampled_from([KARACHI, LAHORE, ISLAMABAD, DUBAI, SINGAPORE]), st.floats(0, 25_000)
+                ),
+                max_size=7,
+            ),
+            min_size=1,
+            max_size=12,
+        )
+    )
+    @settings(max_examples=60, deadline=None)
+    def test_of_any_disks(
+        self, pakistan: Territory, hosts: list[list[tuple[tuple[float, float], float]]]
+    ) -> None:
+        """Also of several disks around one place, of none, and of some that bound nothing."""
+        disks = [[Disk(*place, radius_km) for place, radius_km in host] for host in hosts]
+        prepared = Territory("PK", pakistan.land)
+        prepared.cities = pakistan.cities
+        prepared.prepare(disks)
+        known = len(prepared._known)
+        for each in disks:
+            key = [disk for disk in each if disk.radius_km < 9_900]
+            if key:
+                assert prepared.assess(each) == pakistan.assess(each)
+        assert len(prepared._known) == known
+
+    def test_of_very_many_vantages_nothing_is_prepared(self, pakistan: Territory) -> None:
+        """Then most disks hold others, which is looked at first."""
+        prepared = Territory("PK", pakistan.land)
+        prepared.prepare([[Disk(latitude, 60.0, 500.0)] for latitude in range(40)])
+        assert not prepared._known

@@ -9,6 +9,8 @@ import numpy as np
 
 from geodata.city import shipped_cities
 from geodata.disk import disjoint
+from geodata.sources import amazon
+from geodata.sources.regions import countries_of
 from scanner.case import of
 from scanner.verdict import Site
 
@@ -21,11 +23,16 @@ if TYPE_CHECKING:
     from scanner.verdict import AddressVerdict
 
 EDGE_MEANINGS: Final = frozenset({"anycast", "edge_pop"})
+# Fronts that lead only to their provider's own regions. An accelerator's endpoints are in Amazon's
+# (docs.aws.amazon.com/global-accelerator/latest/dg/about-endpoints.html); CloudFront's may be anywhere.
+_LEADS_TO: Final = {amazon.ACCELERATOR: amazon.PROVIDER}
 _NAMED: Final = 5  # sites in a sentence; the verdict lists all
 
 
 def anycast(case: Case) -> AddressVerdict | None:
     """Disks that do not meet, or a network that is known to answer from edges: edge."""
+    if (verdict := _leads_abroad(case)) is not None:
+        return verdict
     if not case.transport.consistent:
         constraints = case.evidence.transport
         apart = disjoint([one.disk for one in constraints])
@@ -53,6 +60,23 @@ def anycast(case: Case) -> AddressVerdict | None:
                 " data behind it is stored.",
                 [one.evidence for one in case.evidence.transport[:1]],
             )
+    return None
+
+
+def _leads_abroad(case: Case) -> AddressVerdict | None:
+    """A front that leads only to its provider's own regions, of which none is at home: outside."""
+    for claim in case.evidence.claims:
+        provider = _LEADS_TO.get(claim.network or "")
+        if claim.asserted_by != "operator" or provider is None or case.home in countries_of(provider):
+            continue
+        return case.verdict(
+            "provider-region",
+            "outside",
+            "corroborated",
+            f"{claim.network} leads only to machines in {provider.capitalize()}'s own regions, none of which"
+            f" is in {case.territory.country_name}.",
+            [one.evidence for one in case.evidence.transport[:1]],
+        )
     return None
 
 

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 PROVIDER: Final = "amazon"
 _NAME: Final = "ip-ranges.json"
 _NOWHERE: Final = "GLOBAL"
+ACCELERATOR: Final = "AWS Global Accelerator"
 # Services that answer from edges, and what their addresses are where no region is named. The first that a
 # prefix is used for counts.
 _EDGES: Final[dict[str, tuple[str, Meaning]]] = {
     "CLOUDFRONT": ("Amazon CloudFront", "edge_pop"),
     "CLOUDFRONT_ORIGIN_FACING": ("Amazon CloudFront", "edge_pop"),
-    "GLOBALACCELERATOR": ("AWS Global Accelerator", "anycast"),
+    "GLOBALACCELERATOR": (ACCELERATOR, "anycast"),
     "ROUTE53": ("Amazon Route 53", "anycast"),
 }
 

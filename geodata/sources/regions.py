@@ -37,6 +37,12 @@ def in_region(provider: str, region: str, network: str, meaning: Meaning | None 
     return _in_region(provider, region, network, meaning)
 
 
+@functools.cache
+def countries_of(provider: str) -> frozenset[str]:
+    """The countries in which a provider has regions."""
+    return frozenset(row["country"] for (owner, _), row in _rows().items() if owner == provider)
+
+
 @functools.lru_cache(maxsize=4096)
 def _in_region(provider: str, region: str, network: str, meaning: Meaning | None) -> Entry:
     row = _rows().get((provider, region))

@@ -261,6 +261,24 @@ class TestProviderRegion:
     def test_at_home_without_support(self) -> None:
         assert judge([ping("khi", 95)], (listed("PK"), claim("alpha", "PK"))).location == "undetermined"
 
+    @pytest.mark.parametrize("rtts_ms", [{"khi": 90.0}, {"khi": 0.5}, {"khi": 0.5, "sin": 0.5}])
+    def test_a_front_that_leads_to_its_own_regions_only(self, rtts_ms: dict[str, float]) -> None:
+        """However near it is; no region of Amazon's is in Pakistan. Another front may lead anywhere."""
+        pings = [ping(vantage, rtt_ms) for vantage, rtt_ms in rtts_ms.items()]
+        front = claim(
+            "amazon", None, meaning="anycast", asserted_by="operator", network="AWS Global Accelerator"
+        )
+        verdict = judge(pings, (front,))
+        assert (verdict.location, verdict.assurance, verdict.rule) == (
+            "outside",
+            "corroborated",
+            "provider-region",
+        )
+        other = claim("amazon", None, meaning="edge_pop", asserted_by="operator", network="Amazon CloudFront")
+        assert judge(pings, (other,)).location == "edge"
+        hearsay = claim("alpha", None, meaning="anycast", network="AWS Global Accelerator")
+        assert judge(pings, (hearsay,)).location == "edge"
+
     def test_physics_comes_first(self) -> None:
         verdict = judge([ping("khi", 0.5)], (listed("AE"),))
         assert (verdict.location, verdict.assurance) == ("inside", "proved")

@@ -82,6 +82,9 @@ class Territory:
         self._cities = shipped_cities()
         self.home_cities = np.array([self._is_home(city) for city in self._cities.all])
         self._known: dict[tuple[Disk, ...], Feasibility] = {}
+        # Of vantages, which are few and asked about with every address.
+        self._within: dict[tuple[float, float], bool] = {}
+        self._nearest_km: dict[tuple[float, float, bool], float] = {}
 
     @classmethod
     def load(cls, country: str, home_geojson: Path | None = None) -> Territory:
@@ -131,15 +134,25 @@ class Territory:
 
     def contains(self, latitude: float, longitude: float) -> bool:
         """Whether a point is on home's land."""
-        return self._feature in self.land.features_at(latitude, longitude)
+        key = latitude, longitude
+        if key not in self._within:
+            self._within[key] = self._feature in self.land.features_at(latitude, longitude)
+        return self._within[key]
 
     def nearest_foreign_km(self, latitude: float, longitude: float) -> float:
         """The great-circle distance to the nearest land that is not home's; 0 on it."""
-        return self.nearest_angle(latitude, longitude, self.foreign_features) * EARTH_RADIUS_KM
+        return self._nearest(latitude, longitude, foreign=True)
 
     def nearest_home_km(self, latitude: float, longitude: float) -> float:
         """The great-circle distance to the nearest land of home; 0 on it."""
-        return self.nearest_angle(latitude, longitude, self.home_features) * EARTH_RADIUS_KM
+        return self._nearest(latitude, longitude, foreign=False)
+
+    def _nearest(self, latitude: float, longitude: float, *, foreign: bool) -> float:
+        key = latitude, longitude, foreign
+        if key not in self._nearest_km:
+            features = self.foreign_features if foreign else self.home_features
+            self._nearest_km[key] = self.nearest_angle(latitude, longitude, features) * EARTH_RADIUS_KM
+        return self._nearest_km[key]
 
     def nearest_angle(self, latitude: float, longitude: float, features: Bools) -> float:
         """The angle (radians) from a point to the nearest land of some features; 0 on it."""

@@ -66,8 +66,8 @@ class Excess:
 
     ``layer`` is ``hello`` (the first octets of TLS), ``tls`` (the handshake), ``page`` (the declared page's
     first octet) or ``error`` (that of a page that nobody has). ``excess_ms`` is the least, from ``vantage``;
-    a quarter of the tries took at most ``spread_ms`` longer. Of what a vantage says of many tries as one,
-    that one counts as a time.
+    an eighth of the tries, three at least, took at most ``spread_ms`` longer. Of what a vantage says of many
+    tries as one, that one counts as a time.
     """
 
     layer: Layer
@@ -340,7 +340,7 @@ def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, 
                 vantage=vantages[vantage],
                 transport_ms=one.rtts[vantage].rtt_ms,
                 excess_ms=least_ms,
-                spread_ms=times[(len(times) - 1) // 4][0] - least_ms,
+                spread_ms=times[min(max(2, len(times) // 8), len(times) - 1)][0] - least_ms,
                 tries=sum(each.count for each in tries),
                 evidence=tuple(each.evidence for each in tries),
             )

@@ -1,22 +1,21 @@
 """Honesty of vantages: whose declared place is contradicted by what was measured.
 
-One vantage at a wrong place makes wrong proofs of everything near it, and 1.5 % of RIPE Atlas's probes are
-at one ("Trust, But Verify, Operator-Reported Geolocation", arXiv 2409.19109). Two kinds of evidence speak
+A vantage at a wrong place makes wrong proofs of everything near it, and 1.5 % of RIPE Atlas's probes are at
+one ("Trust, But Verify, Operator-Reported Geolocation", arXiv 2409.19109). Two kinds of evidence speak
 against a vantage:
 
 - *Mutual round trips*: another vantage or a landmark and it answered each other sooner than light gets from
   one declared place to the other. Who is in most such pairs is the one at a wrong place.
 - *Contradictions over addresses*: disks that do not meet are anycast, unless they all hang on one vantage.
   Then that vantage may be elsewhere, or it alone sees another site. Had it been elsewhere, every address
-  near there would contradict it, and its times to all addresses would go with their distances from there;
-  where the others do not contradict it, or its times go with the distances from its own place, it is cleared.
+  near there would contradict it, and its times would go with the distances from there: where others do not
+  contradict it, or its times go with the distances from its own place, it is cleared.
 
 The second is no proof: whoever announces addresses of his own at two places makes an honest vantage look so.
 So evidence from a few networks makes a vantage *doubtful* only: what is said of a place must hold with and
 without it. Evidence from many, or of mutual round trips, *refutes* it: it constrains nothing.
 
-A vantage that lies, and near whose true place no honest one measured anything, cannot be found out: a
-landmark there is what helps.
+One that lies, and near whose true place no honest one measured, cannot be found out without a landmark there.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ _LEFT: Final = 3  # vantages that must agree where two others are set aside
 class Doubt:
     """Why a vantage is not relied on: ``refuted``, its declared place is infeasible; else it may be.
 
-    ``reach`` is where it would be then, if contradictions over addresses tell.
+    ``reach`` is where it would be then, if contradictions tell.
     """
 
     vantage: str
@@ -92,6 +91,10 @@ class _Seen:
     address: str
     network: str
     constraints: tuple[Constraint, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(one.vantage.id for one in self.constraints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,7 @@ def examine(
 ) -> dict[str, Doubt]:
     """The vantages that are refuted or doubtful, by id; landmarks that are refuted too.
 
-    ``mutual`` is the evidence of the vantages' own addresses. An address that several endpoints share may
-    stand several times in ``evidence``.
+    ``mutual`` is the evidence of the vantages' own addresses. ``evidence`` may have an address several times.
     """
     doubts = _mutual(mutual, vantages)
     seen = [_without(one, doubts.keys()) for one in _merged(evidence)]
@@ -217,7 +219,7 @@ def _network(one: AddressEvidence) -> str:
 
 
 def _without(seen: _Seen, vantages: Collection[str]) -> _Seen:
-    if not any(one.vantage.id in vantages for one in seen.constraints):
+    if seen.names.isdisjoint(vantages):
         return seen
     rest = tuple(one for one in seen.constraints if one.vantage.id not in vantages)
     return _Seen(seen.address, seen.network, rest)
@@ -241,7 +243,7 @@ def _contradicted(seen: Sequence[_Seen], every: Iterable[_Mark], thresholds: Thr
     }
     most = max(against.values(), default=0)
     return {
-        name: _doubt(name, found, _count(name, seen), suspects.keys(), thresholds)
+        name: _doubt(name, found, sum(name in one.names for one in seen), suspects.keys(), thresholds)
         for name, found in suspects.items()
         if against[name] == most
     }
@@ -253,10 +255,6 @@ def _is_doubtful(marks: Sequence[_Mark], thresholds: Thresholds) -> bool:
         mark.alone and len(mark.against) > 1 and len(mark.seen.constraints) > thresholds.doubt_vantages
         for mark in marks
     )
-
-
-def _count(name: str, seen: Iterable[_Seen]) -> int:
-    return sum(any(each.vantage.id == name for each in one.constraints) for one in seen)
 
 
 def _doubt(

@@ -56,7 +56,7 @@ class Thresholds(Model):
     speed_km_per_ms_rtt: Annotated[float, Field(ge=100, le=150, allow_inf_nan=False)] = 100.0
     # An application that answers this much later than the transport, at best and steadily, is not where the
     # transport is: a page that nobody has, the declared page, and the TLS handshake. Steady: the quickest
-    # quarter of all tries differs by no more than this share of the excess.
+    # eighth of all tries differs by no more than this share of the excess.
     relay_excess_ms: _Positive = 4.0
     page_excess_ms: _Positive = 8.0
     tls_excess_ms: _Positive = 7.0

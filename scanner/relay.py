@@ -4,7 +4,8 @@ The transport answers from near, an application from far. What a relay adds is t
 behind it, which hardly varies from try to try; a page that is slow to compute varies with the server's work,
 by a share of its time. So lateness alone accuses nobody: it must be steady, and that of
 
-- a page that nobody has (no cache holds it, and it takes little work), or else
+- a page that nobody has (no cache holds it, and it takes little work), which also counts where the declared
+  page is late by the same time, as different work seldom takes the same; or else
 - the declared page, in many tries, as the front may answer by itself for what does not exist, or
 - the TLS handshake, unless pages come soon over the same connection: then signing is slow, and not far.
 """
@@ -45,7 +46,11 @@ def relay(case: Case) -> AddressVerdict | None:
         hello = found.get("hello")
         passed_on = hello is not None and hello.excess_ms > limits.tls_excess_ms
         return _verdict(case, hello if hello is not None and passed_on else tls, limits.tls_excess_ms)
-    if error is not None and error.excess_ms > limits.relay_excess_ms and _steady(error, limits):
+    if (
+        error is not None
+        and error.excess_ms > limits.relay_excess_ms
+        and (_steady(error, limits) or _alike(error, page, limits))
+    ):
         return _verdict(case, error, limits.relay_excess_ms)
     if (
         page is not None
@@ -59,6 +64,13 @@ def relay(case: Case) -> AddressVerdict | None:
 
 def _steady(excess: Excess, thresholds: Thresholds) -> bool:
     return excess.spread_ms <= max(thresholds.steady_share * excess.excess_ms, _STEADY_MS)
+
+
+def _alike(error: Excess, page: Excess | None, thresholds: Thresholds) -> bool:
+    """Whether two pages that take different work come equally late."""
+    return page is not None and abs(page.excess_ms - error.excess_ms) <= max(
+        thresholds.steady_share * error.excess_ms, _STEADY_MS
+    )
 
 
 def _verdict(case: Case, excess: Excess, limit_ms: float) -> AddressVerdict:

@@ -160,6 +160,11 @@ class TestRelay:
         late = [http("khi", 60 + number / 10, 1.0, number=number) for number in range(3)]
         assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK).rule == "relay"
 
+    def test_two_pages_equally_late_are_far_on_a_busy_machine_too(self) -> None:
+        late = [http("khi", 116 + 30 * number, 115 + 40 * number, number=number) for number in range(8)]
+        late = [http("khi", 115.5, 115.9, number=9), *late[1:]]
+        assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK).rule == "relay"
+
     def test_slow_signing_is_not_far(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 30), http("khi", 1.2, 1.0)], ALL_PK)
         assert (verdict.location, verdict.assurance) == ("inside", "proved")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from geodata.sources.rdns import name_claims
 from scanner.case import of, up
+from scanner.relay import may_pass_on
 from scanner.verdict import SetAside
 
 if TYPE_CHECKING:
@@ -134,6 +135,15 @@ def claims(case: Case) -> AddressVerdict:
             evidence,
         )
     location: Location = "inside" if case.home in countries else "outside"
+    if location == "inside" and not _placed(case):
+        return case.verdict(
+            "unsupported-claim",
+            "undetermined",
+            None,
+            f"Only where the holder is registered is known ({said}), which says nothing of its machines.",
+            evidence,
+            countries,
+        )
     if location == "inside" and case.evidence.front is not None:
         return case.verdict(
             "scrubbing",
@@ -152,11 +162,32 @@ def claims(case: Case) -> AddressVerdict:
             evidence,
             countries,
             unsupported_rtt_ms=case.thresholds.unsupported_rtt_ms,
+            unsupported_detour=case.thresholds.unsupported_detour,
         )
     assurance: Assurance = "corroborated" if len(votes) > 1 else "claimed"
     many = f"{len(votes)} independent sources agree" if len(votes) > 1 else "One source says so"
     rest = "; the measured times allow it." if case.evidence.transport else "; no measured time bears on it."
     return case.verdict("claims", location, assurance, f"{many} ({said}){rest}", evidence, countries)
+
+
+def _placed(case: Case) -> bool:
+    """Whether any source says where a machine is, and not only where its holder is registered."""
+    return any(one.country is not None and one.meaning != "registrant" for one in case.possible)
+
+
+def _limit_ms(case: Case) -> float:
+    """The round-trip time within which a host in any city at home is from the nearest vantage there."""
+    at_home = [
+        one.vantage
+        for one in case.evidence.transport
+        if case.territory.contains(one.vantage.latitude, one.vantage.longitude)
+    ]
+    if not at_home:
+        return case.thresholds.unsupported_rtt_ms
+    reach_km = case.territory.reach_km((one.latitude, one.longitude) for one in at_home)
+    reach_km += max(one.location_error_km for one in at_home)
+    way_ms = case.thresholds.unsupported_detour * reach_km / case.thresholds.speed_km_per_ms_rtt
+    return min(case.thresholds.unsupported_rtt_ms, way_ms)
 
 
 def _unsupported(case: Case) -> tuple[Location, str] | None:
@@ -174,7 +205,7 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
     if not case.evidence.transport:
         return None
     nearest = case.evidence.transport[0]
-    limit_ms = case.thresholds.unsupported_rtt_ms
+    limit_ms = _limit_ms(case)
     if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
         return (
             "conflicting",
@@ -184,7 +215,15 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
         why = (
             f"even the nearest vantage, {nearest.vantage.city or nearest.vantage.id}, waited"
             f" {nearest.rtt_ms:.0f} ms (over {limit_ms:.0f}), farther in time than"
-            f" {case.territory.country_name} is wide: neither shown at home nor abroad."
+            f" any city of {case.territory.country_name} should be: neither shown at home nor abroad."
+        )
+        return "undetermined", why
+    late = may_pass_on(case)
+    if late is not None:
+        what = "its page comes" if late.layer == "page" else "it answers for a page that nobody has"
+        why = (
+            f"{what} {late.excess_ms:.1f} ms later than packets, evenly in {late.tries} tries: a machine"
+            f" behind it may be up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
         )
         return "undetermined", why
     return None

@@ -66,6 +66,8 @@ class Thresholds(Model):
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
     # Claims of home are not believed where even the nearest vantage waited longer than this.
     unsupported_rtt_ms: _Positive = 40.0
+    # Nor beyond so many times the way, by fibre, from the farthest city at home to the nearest vantage there.
+    unsupported_detour: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 2.5
     # A vantage is doubted when addresses of so many networks contradict it and no other vantage, or one that
     # more vantages than ``doubt_vantages`` agree on; refuted, and not used at all, when so many do.
     doubt_networks: Annotated[int, Field(ge=2, le=1000)] = 3

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from scanner.case import down, of, up
-
-# To say of a page that does not exist that there is none takes a server less, or now more and now less.
-LATE_MS: Final = 2.5
-EVEN_SHARE: Final = 0.2
+from scanner.relay import may_pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +28,7 @@ def territory(case: Case) -> AddressVerdict | None:
     if transport is None:
         return None
     location, assurance = transport
-    if location == "inside" and (case.pops or _may_pass_on(case)):
+    if location == "inside" and (case.pops or may_pass_on(case) is not None):
         return None  # an edge, by its own word or by what its lateness allows, however near it is
     constraints, who = case.evidence.transport, ""
     if location == "inside" and case.key is not None:
@@ -52,20 +49,6 @@ def territory(case: Case) -> AddressVerdict | None:
         feasible.countries,
         speed_km_per_ms_rtt=case.thresholds.speed_km_per_ms_rtt,
         city_population=case.thresholds.city_population,
-    )
-
-
-def _may_pass_on(case: Case) -> bool:
-    """Whether a page that nobody has comes so late, and so steadily, that it need not come from here.
-
-    This accuses nobody, and is no proof of home either.
-    """
-    return any(
-        one.layer == "error"
-        and one.excess_ms > LATE_MS
-        and one.spread_ms <= EVEN_SHARE * one.excess_ms
-        and one.tries >= case.thresholds.relay_min_tries
-        for one in case.evidence.excesses
     )
 
 

@@ -5,9 +5,11 @@ behind it, which hardly varies from try to try; a page that is slow to compute v
 by a share of its time. So lateness alone accuses nobody: it must be steady, and that of
 
 - a page that nobody has (no cache holds it, and it takes little work), which also counts where the declared
-  page is late by the same time, as different work seldom takes the same; or else
-- the declared page, in many tries, as the front may answer by itself for what does not exist, or
+  page is late by the same time, as different work seldom takes the same; or
 - the TLS handshake, unless pages come soon over the same connection: then signing is slow, and not far.
+
+A declared page that alone is late may be slow, or a front may answer by itself for what does not exist: then
+nobody is accused, and nothing supports that the page is made where the host is.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from scanner.policy import Thresholds
     from scanner.verdict import AddressVerdict
 
+# To say of a page that does not exist that there is none takes a server less, or now more and now less.
+_LATE_MS: Final = 2.5
+_EVEN_SHARE: Final = 0.2
 _PAGE_TRIES: Final = 10  # a declared page may do whatever it likes, also the same work some times
 _STEADY_MS: Final = 0.5  # what a kernel or a queue adds now and then
 _WHO: Final[dict[Layer, str]] = {
@@ -52,13 +57,28 @@ def relay(case: Case) -> AddressVerdict | None:
         and (_steady(error, limits) or _alike(error, page, limits))
     ):
         return _verdict(case, error, limits.relay_excess_ms)
-    if (
-        page is not None
-        and page.excess_ms > limits.page_excess_ms
-        and page.tries >= _PAGE_TRIES
-        and _steady(page, limits)
-    ):
-        return _verdict(case, page, limits.page_excess_ms)
+    return None
+
+
+def may_pass_on(case: Case) -> Excess | None:
+    """What comes so late, and so evenly, that it need not be made here.
+
+    This accuses nobody: a page may take the same work each time, and what answers for a page that nobody has
+    may be the front itself. But neither does it support that what makes the page is where the host is.
+    """
+    limits = case.thresholds
+    for one in case.evidence.excesses:
+        if one.tries < limits.relay_min_tries:
+            continue
+        if one.layer == "error" and one.excess_ms > _LATE_MS and one.spread_ms <= _EVEN_SHARE * one.excess_ms:
+            return one
+        if (
+            one.layer == "page"
+            and one.excess_ms > limits.page_excess_ms
+            and one.tries >= _PAGE_TRIES
+            and _steady(one, limits)
+        ):
+            return one
     return None
 
 

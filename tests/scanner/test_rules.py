@@ -156,9 +156,11 @@ class TestRelay:
         assert (verdict.location, verdict.rule) == ("edge", "relay")
 
     def test_a_front_that_answers_for_what_does_not_exist(self) -> None:
-        """The page alone is late, and just as late in many tries."""
+        """The page alone is late, and just as late in many tries: it may be slow, and it may be far."""
         late = [http("khi", 60 + number / 10, 1.0, number=number) for number in range(3)]
-        assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK).rule == "relay"
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+        assert "its page comes 59.5 ms later than packets, evenly in 15 tries" in verdict.reason
 
     def test_two_pages_equally_late_are_far_on_a_busy_machine_too(self) -> None:
         late = [http("khi", 116 + 30 * number, 115 + 40 * number, number=number) for number in range(8)]
@@ -170,9 +172,10 @@ class TestRelay:
         assert (verdict.location, verdict.assurance) == ("inside", "proved")
         assert verdict.reason.startswith("The holder of its TLS session's keys answered Karachi in 1.00 ms")
 
-    def test_what_may_be_passed_on_is_not_proved(self) -> None:
+    def test_what_may_be_passed_on_is_neither_proved_nor_believed(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 1.2, 3.6)], ALL_PK)
-        assert (verdict.location, verdict.assurance) == ("inside", "corroborated")
+        assert (verdict.location, verdict.assurance) == ("undetermined", None)
+        assert "a machine behind it may be up to 310 km farther" in verdict.reason
 
     def test_few_tries_accuse_nobody(self) -> None:
         assert judge([ping("khi", 0.5), tls("khi", 0.6, 28.9, tries=1)], ALL_PK).rule != "relay"
@@ -228,6 +231,19 @@ class TestClaims:
         upstream = PlacedHop(place, "2 sources say OM", ("OM",))
         verdict = judge([ping("khi", 18)], ALL_PK, upstreams={ADDRESS: upstream})
         assert verdict.location == location
+
+    def test_home_is_not_believed_where_only_its_holder_is_known(self) -> None:
+        """A registry's country is where the holder is registered."""
+        alone = judge([ping("khi", 12)], ALL_PK[:1])
+        assert (alone.location, alone.rule) == ("undetermined", "unsupported-claim")
+        assert judge([ping("khi", 12)], ALL_PK[1:2]).location == "inside"
+
+    def test_home_is_not_believed_beyond_any_city_at_home(self) -> None:
+        """From Karachi to the farthest city it is 1,426 km, and two and a half times that takes 36 ms."""
+        assert judge([ping("khi", 35)], ALL_PK).location == "inside"
+        assert judge([ping("khi", 36.5)], ALL_PK).location == "undetermined"
+        both = judge([ping("khi", 33), ping("isb", 33)], ALL_PK)
+        assert (both.location, both.rule) == ("undetermined", "unsupported-claim")
 
     def test_home_is_not_believed_where_every_vantage_is_far_in_time(self) -> None:
         verdict = judge([ping("khi", 95), ping("isb", 110)], ALL_PK)

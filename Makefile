@@ -3,7 +3,7 @@
 #   make test   all tests
 #   make lint   types and style
 #   make bench-probes   the probe engine against its peers, and README's table of that; under twenty minutes
-#   make bench-geodata   look-ups and territory against their peers, and README's table of that; under five minutes
+#   make bench-geodata   look-ups and territory against their peers, and the table of that in geodata/README.md; under five minutes
 #   make bench-verdict  verdicts held against what is true, and README's table of that; under twenty minutes
 #   make lock   resolve the dependencies anew
 SHELL := /bin/bash

@@ -24,7 +24,7 @@ from tests.bench.programs.survey import CASES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_README: Final = Path(__file__).parents[2] / "README.md"
+_README: Final = Path(__file__).parents[2] / "geodata" / "README.md"
 _LIBRARIES: Final = ("geoip2", "maxminddb", "iptocc", "pyasn", "pytricia")
 _DEADLINE_S: Final = 120.0
 _HOSTS: Final = 100_000

@@ -292,11 +292,13 @@ class TestTable:
         assert once == "before\n<!-- some -->\nnew\n<!-- /some -->\nafter\n"
         assert table.placed(once, "new\n", "some") == once
 
-    def test_readme_has_one(self) -> None:
-        readme = Path(__file__).parents[2] / "README.md"
-        for section in (table.PROBES, table.GEODATA):
-            text = table.placed(readme.read_text(encoding="utf-8"), self.document(), section)
-            assert "| world | asked |" in text
+    @pytest.mark.parametrize(
+        ("name", "section"), [("README.md", table.PROBES), ("geodata/README.md", table.GEODATA)]
+    )
+    def test_documents_have_one(self, name: str, section: str) -> None:
+        document = Path(__file__).parents[2] / name
+        text = table.placed(document.read_text(encoding="utf-8"), self.document(), section)
+        assert "| world | asked |" in text
 
     def test_a_document_without_a_place(self) -> None:
         with pytest.raises(ValueError, match="no section"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from probes.engine.path import WINDOW, Path
+from probes.engine.path import EXCEEDED, WINDOW, Path
 from probes.failure import MeasureError, refusal
 from probes.observation import PingResult, TraceResult
 
@@ -79,6 +79,10 @@ class Run(ABC):
 
     @abstractmethod
     def heard(self, heard: Heard) -> None: ...
+
+    def passed(self, code: int, source: bytes, at: float) -> None:
+        """:meth:`heard` of a router by which an IPv4 probe's TTL ended, with proof: what is heard most."""
+        self.heard(Heard(code, source, at, EXCEEDED, exceeded=True))
 
     @abstractmethod
     def wake(self, now: float) -> float: ...
@@ -216,6 +220,9 @@ class Trace(Run):
         code, source, at, icmp, error, exceeded, _, mpls = heard
         reached = not exceeded and self.by_destination(heard)
         self._path.answer(code & 0xFF, code >> 8, source, at, icmp, mpls, reached, error and not reached)
+
+    def passed(self, code: int, source: bytes, at: float) -> None:
+        self._path.passed(code, source, at)
 
     def wake(self, now: float) -> float:
         return self._path.wake() if self.failure is None else now

@@ -25,6 +25,8 @@ from probes.engine.run import NEVER, Run
 from probes.failure import error_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from probes.engine.batch import Batch
     from probes.engine.flow import Flow
     from probes.engine.link import Link
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from probes.engine.run import Heard
 
 _TURN: Final = 256  # packets between two turns of the event loop, some 2 ms
-_BATCHES: Final = 4  # that are read before sending again
+_BATCHES: Final = 16  # that are read before sending again
 _TICK_S: Final = 0.001
 _FEW: Final = 16  # with so few runs the pace is no bottleneck, and a window costs nobody anything
 _WIDE: Final = 16
@@ -71,7 +73,7 @@ class Scheduler:
 
     def begin(self, run: Run) -> None:
         self.registry.add(run)
-        self._wake(run)
+        self.wake((run,))
 
     def _end(self, run: Run) -> None:
         self.forget(run)
@@ -177,12 +179,14 @@ class Scheduler:
             at, _, run = heapq.heappop(timers)
             if run.due == at:
                 run.due = NEVER
-                self._wake(run)
+                self.wake((run,))
 
-    def _wake(self, run: Run) -> None:
-        if not run.ready:
-            run.ready = True
-            self._ready.append(run)
+    def wake(self, runs: Iterable[Run]) -> None:
+        """Ask these soon whether they have something to send."""
+        for run in runs:
+            if not run.ready:
+                run.ready = True
+                self._ready.append(run)
 
     def _rest(self, run: Run, now: float, *, settled: bool) -> None:
         """End a run that has nothing more to do, or see to it later."""
@@ -216,6 +220,4 @@ class Scheduler:
     def deliver(self, run: Run, heard: Heard) -> None:
         """Hand an answer to its run, which may now have more to send."""
         run.heard(heard)
-        if not run.ready:
-            run.ready = True
-            self._ready.append(run)
+        self.wake((run,))

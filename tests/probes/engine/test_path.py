@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.engine.path import GAP, MAX_REPLIES, Path, Patience
+from probes.engine.path import EXCEEDED, GAP, MAX_REPLIES, Path, Patience
 
 
 @dataclass(frozen=True, order=True)
@@ -203,6 +203,38 @@ class TestPath:
                 assert reply.rtt_ms == pytest.approx(1000 * rtt * min(hop.ttl, hops), abs=0.01)
         assert len(walk.sent) <= 30 * 2
         assert walk.took <= 30.01
+
+
+class TestPassed:
+    """The short way of noting what a router answered does what the long way does."""
+
+    @given(
+        attempts=st.sampled_from([1, 2]),
+        steps=st.lists(
+            st.tuples(st.integers(1, 9), st.integers(0, 1), st.sampled_from(["r1", "r2"]), st.floats(0, 0.4)),
+            max_size=40,
+        ),
+        ended=st.one_of(st.none(), st.integers(1, 9)),
+    )
+    def test_agrees(self, attempts: int, steps: list[tuple[int, int, str, float]], ended: int | None) -> None:
+        short, long = (Path(8, 1.0, attempts, 30.0) for _ in range(2))
+        now = 10.0
+        for number, (ttl, attempt, router, pause) in enumerate(steps):
+            now += pause
+            for path in (short, long):
+                probe = path.next(now)
+                if probe is not None:
+                    path.sent(probe[0], now)
+                if number == 20 and ended is not None:
+                    path.answer(ended, 0, octets("dst"), now, reached=True)
+            short.passed(attempt << 8 | ttl, octets(router), now)
+            long.answer(ttl, attempt, octets(router), now, EXCEEDED)
+            assert short.next(now) == long.next(now)
+            assert (short.wake(), short.closed(now)) == (long.wake(), long.closed(now))
+        assert short.hops() == long.hops()
+        assert (short.reached, short.duplicates) == (long.reached, long.duplicates)
+        assert short._patience.slowest_s == long._patience.slowest_s
+        assert short._patience.answers == long._patience.answers
 
 
 class TestPatience:

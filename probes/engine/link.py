@@ -63,6 +63,8 @@ class Link:
         self._readable = scheduler.readable
         self._receivers: dict[str, Receiver] = {}
         self._matches: dict[str, Match] = {}
+        # Send a whole packet, or what its method allows of it, to an address; OSError as of sendto(2).
+        self.send: Callable[[bytes, tuple[str, int]], object] = self._send
         self._sender: socket.socket | None = None
         self._denied: PrivilegeError | None = None
         self._means: dict[Method, Means] = {}
@@ -113,8 +115,7 @@ class Link:
         """A source port for one TCP run alone, and the socket that keeps it."""
         return sockets.reserve_port(self._vantage, self._family, socket.SOCK_STREAM)
 
-    def send(self, packet: bytes, peer: tuple[str, int]) -> None:
-        """Send a whole packet, or what its method allows of it; OSError as of sendto(2)."""
+    def _send(self, packet: bytes, peer: tuple[str, int]) -> None:
         if self._sender is not None:
             self._sender.sendto(packet, peer)
         else:
@@ -164,6 +165,8 @@ class Link:
             self._denied = error
             raise
         self._sender = sender
+        if self._capture is None:
+            self.send = sender.sendto
         self._receive("icmp", receiver, self._registry.packet4 if self.version == 4 else self._icmp6)
 
     def _open_receiver(self, method: Method) -> None:

@@ -7,57 +7,39 @@ counts for the very probe that it answers, however late, until the trace is clos
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from probes.engine.packets import text
+from probes.engine.patience import Patience
 from probes.engine.routers import TRIES, Routers
-from probes.observation import Hop, Reply
+from probes.engine.run import EXCEEDED, NEVER, Run
+from probes.failure import MeasureError
+from probes.observation import Hop, Reply, TraceResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from probes.observation import MplsLabel
+    from probes.engine.flow import Flow
+    from probes.engine.pacing import Bucket
+    from probes.engine.run import Heard
+    from probes.observation import ErrorCode, MplsLabel
 
 GAP: Final = 5  # so many silent hops in a row, each for the whole wait, end a trace (scamper's default)
 WINDOW: Final = 4
 MAX_REPLIES: Final = 4  # that are kept for one TTL
 RETRY_S: Final = 0.5  # a hop that limits its rate needs a pause before it answers again
 _FIRST_SOFT_S: Final = 0.3
-NEVER: Final = float("inf")
-EXCEEDED: Final = (11, 0)  # type and code of "time exceeded in transit" over IPv4 (RFC 792)
-
-
-class Patience:
-    """How long silence is waited for, from what was heard before at the same vantage.
-
-    Ten times the slowest answer, as traceroute(8) waits by default, but no less than half a second: and the
-    whole wait until there is some experience. A path with slow or unsteady answers is thus always waited for.
-    """
-
-    __slots__ = ("answers", "slowest_s")
-    ANSWERS: Final = 64
-    FACTOR: Final = 10.0
-    LEAST_S: Final = 0.5
-
-    def __init__(self) -> None:
-        self.answers = 0  # these two are the paths' to write
-        self.slowest_s = 0.0
-
-    def of(self, wait_s: float) -> float:
-        """How long to wait where ``wait_s`` is the most."""
-        if self.answers < self.ANSWERS:
-            return wait_s
-        return min(wait_s, max(self.LEAST_S, self.FACTOR * self.slowest_s))
 
 
 # Attempt, address (packed), round-trip time in seconds, ICMP type and code, MPLS labels.
 Kept: TypeAlias = "tuple[int, bytes, float, tuple[int, int] | None, tuple[MplsLabel, ...]]"
 
 
-class Path:
+class Path(Run):
     """One trace: ``wait_s`` for each probe, ``attempts`` for a silent hop below an answer.
 
-    A ``serial`` one waits for each probe before it sends the next: where the next ends the one before.
+    The code of a probe is its attempt, from 0, and in the low octet its TTL. A ``serial`` trace waits for
+    each probe before it sends the next: where the next ends the one before.
     """
 
     __slots__ = (
@@ -84,9 +66,13 @@ class Path:
         "_waiting",
         "duplicates",
     )
+    by_ttl: ClassVar = True
 
     def __init__(
         self,
+        address: str,
+        flow: Flow,
+        bucket: Bucket | None,
         max_ttl: int,
         wait_s: float,
         attempts: int,
@@ -96,6 +82,7 @@ class Path:
         *,
         serial: bool = False,
     ) -> None:
+        super().__init__(address, flow, bucket)
         self._max_ttl = max_ttl
         self._wait = wait_s
         self._patience = patience or Patience()
@@ -128,8 +115,8 @@ class Path:
         """The TTL beyond which nothing is of interest: where the destination, or a refusal, answered."""
         return self._stopped if self._reached is None else self._reached
 
-    def next(self, now: float, window: int = WINDOW) -> tuple[int, int] | None:
-        """The TTL and attempt (from 0) to send now, or None; at most ``window`` probes are waited for."""
+    def poll(self, now: float, window: int = WINDOW) -> int | None:
+        """The code of the probe to send now, or None; at most ``window`` probes are waited for."""
         if now >= self._soft_at:
             self._give_up(now)
         if now >= self._deadline:
@@ -138,12 +125,13 @@ class Path:
             self._plan_retries(now)
             for ttl, at in self._retries.items():
                 if now >= at:
-                    return ttl, 1 + len(self._again.get(ttl, ()))
+                    return (1 + len(self._again.get(ttl, ()))) << 8 | ttl
         ttl = len(self._first) + 1
-        return (ttl, 0) if ttl <= self._limit and len(self._waiting) < window else None
+        return ttl if ttl <= self._limit and len(self._waiting) < window else None
 
-    def sent(self, ttl: int, now: float) -> None:
-        """Note that :meth:`next`'s probe left."""
+    def sent(self, code: int, now: float) -> None:
+        """Note that :meth:`poll`'s probe left."""
+        ttl = code & 0xFF
         if ttl > len(self._first):
             if not self._first:
                 self._deadline = now + self._lifetime
@@ -161,6 +149,11 @@ class Path:
             return self._first[ttl - 1] if 0 < ttl <= len(self._first) else None
         again = self._again.get(ttl, ())
         return again[attempt - 1] if attempt <= len(again) else None
+
+    def heard(self, heard: Heard) -> None:
+        code, source, at, icmp, error, exceeded, _, mpls = heard
+        reached = not exceeded and self.by_destination(heard)
+        self.answer(code & 0xFF, code >> 8, source, at, icmp, mpls, reached, error and not reached)
 
     def answer(
         self,
@@ -260,7 +253,6 @@ class Path:
         self._soft_at = self._last(self._waiting[0]) + self._soft() if self._waiting else NEVER
 
     def wake(self) -> float:
-        """When to look again, if nothing is answered before; the past if it may be over."""
         at = self._soft_at if len(self._first) < self._limit else self._close_at()
         if self._attempts > 1:
             # One that waits may become a retry when it has had its time.
@@ -268,7 +260,6 @@ class Path:
         return at if at < self._deadline else self._deadline  # noqa: FURB136  (a call less for every probe)
 
     def closed(self, now: float) -> bool:
-        """Whether no further probe will be sent and no answer is waited for."""
         if now >= self._deadline:
             return True
         if len(self._first) < self._limit or now < self._close_at():
@@ -278,8 +269,7 @@ class Path:
         self._plan_retries(now)
         return not self._retries
 
-    def only(self) -> int | None:
-        """The code (attempt, TTL) of the one probe that was not answered; None if there are more or none."""
+    def only(self, flow: Flow) -> int | None:  # noqa: ARG002  (it has but one)
         answered = {(ttl, kept[0]) for ttl in self._replies for kept in self._kept(ttl)}
         sent = [(ttl, attempt) for ttl, again in self._again.items() for attempt in range(1, len(again) + 1)]
         sent += [(ttl, 0) for ttl in range(1, len(self._first) + 1)]
@@ -297,6 +287,19 @@ class Path:
                 for ttl in range(1, last + 1)
             ]
         )
+
+    def fail(self, code: ErrorCode) -> None:
+        super().fail(code)
+        self._deadline = -NEVER
+
+    def result(self) -> TraceResult:
+        """The result; :class:`MeasureError` if the machine itself did not send."""
+        result = TraceResult(
+            method=self.flow.method, port=self.flow.remote or None, reached=self.reached, hops=self.hops()
+        )
+        if self.failure is not None:
+            raise MeasureError(self.failure, f"trace {self.address}: {self.failure}", result)
+        return result
 
     def _give_up(self, now: float) -> None:
         """Let those no longer hold others up that have had their time."""

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.engine.path import EXCEEDED, GAP, MAX_REPLIES, Path, Patience
+from probes.engine.flow import Flow
+from probes.engine.path import GAP, MAX_REPLIES, Path
+from probes.engine.patience import Patience
+from probes.engine.run import EXCEEDED
 
 
 @dataclass(frozen=True, order=True)
@@ -31,6 +34,18 @@ def octets(name: str) -> bytes:
 
 def name(address: str) -> str:
     return socket.inet_aton(address).rstrip(b"\0").decode()
+
+
+def trace(
+    max_ttl: int = 30,
+    wait: float = 1.0,
+    attempts: int = 2,
+    deadline: float = 30.0,
+    patience: Patience | None = None,
+) -> Path:
+    """A trace to somewhere."""
+    flow = Flow("icmp", bytes(4), octets("dst"), 1, 0)
+    return Path("192.0.2.9", flow, None, max_ttl, wait, attempts, deadline, patience)
 
 
 Network = Callable[[int, int], list[Answer]]
@@ -63,7 +78,7 @@ class Walk:
         attempts: int = 2,
         deadline: float = 30.0,
     ) -> None:
-        self.path = Path(max_ttl, wait, attempts, deadline)
+        self.path = trace(max_ttl, wait, attempts, deadline)
         self.sent: list[tuple[float, int]] = []
         now = 100.0
         coming: list[tuple[float, int, int, int, Answer]] = []
@@ -76,10 +91,10 @@ class Walk:
             if self.path.closed(now):
                 self.took = now - 100.0
                 return
-            probe = self.path.next(now)
-            if probe is not None:
-                ttl, attempt = probe
-                self.path.sent(ttl, now)
+            code = self.path.poll(now)
+            if code is not None:
+                attempt, ttl = divmod(code, 256)
+                self.path.sent(code, now)
                 self.sent.append((now, ttl))
                 for answer in network(ttl, attempt):
                     heapq.heappush(coming, (now + answer.rtt, len(self.sent), ttl, attempt, answer))
@@ -217,19 +232,19 @@ class TestPassed:
         ended=st.one_of(st.none(), st.integers(1, 9)),
     )
     def test_agrees(self, attempts: int, steps: list[tuple[int, int, str, float]], ended: int | None) -> None:
-        short, long = (Path(8, 1.0, attempts, 30.0) for _ in range(2))
+        short, long = (trace(8, 1.0, attempts) for _ in range(2))
         now = 10.0
         for number, (ttl, attempt, router, pause) in enumerate(steps):
             now += pause
             for path in (short, long):
-                probe = path.next(now)
+                probe = path.poll(now)
                 if probe is not None:
-                    path.sent(probe[0], now)
+                    path.sent(probe, now)
                 if number == 20 and ended is not None:
                     path.answer(ended, 0, octets("dst"), now, reached=True)
             short.passed(attempt << 8 | ttl, octets(router), now)
             long.answer(ttl, attempt, octets(router), now, EXCEEDED)
-            assert short.next(now) == long.next(now)
+            assert short.poll(now) == long.poll(now)
             assert (short.wake(), short.closed(now)) == (long.wake(), long.closed(now))
         assert short.hops() == long.hops()
         assert (short.reached, short.duplicates) == (long.reached, long.duplicates)
@@ -256,7 +271,7 @@ class TestPatience:
 
     def test_paths_tell_what_they_heard(self) -> None:
         patience = Patience()
-        path = Path(30, 5.0, 1, 30.0, patience)
+        path = trace(30, 5.0, 1, 30.0, patience)
         for ttl, rtt in ((1, 0.2), (2, 0.7), (3, 0.1)):
             path.sent(ttl, 1.0)
             path.answer(ttl, 0, octets("r"), 1.0 + rtt)
@@ -266,7 +281,7 @@ class TestPatience:
     def test_a_trace_ends_sooner_with_experience(self) -> None:
         patience = Patience()
         patience.answers, patience.slowest_s = Patience.ANSWERS, 0.01
-        path = Path(30, 5.0, 1, 30.0, patience)
+        path = trace(30, 5.0, 1, 30.0, patience)
         for ttl in range(1, GAP + 1):
             path.sent(ttl, 1.0)
         assert not path.closed(1.4)

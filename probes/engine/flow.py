@@ -5,9 +5,9 @@ octets of the transport header. Those stay constant in a flow: ports for TCP and
 *checksum* for ICMP, where two octets of the payload make up for what varies (Augustin et al., IMC 2006).
 
 What varies is drawn anew, by chance that nobody can foresee, for each probe: 8 octets of cookie in the
-payload, the sequence number of a SYN, the checksum of a UDP probe, and over IPv4 the identification. So who
-answers a probe has seen that probe: a far host cannot answer ahead of time to look near, and a quote whose
-transport header was rewritten is still known by its identification.
+payload, the first two of these as the identification over IPv4, the sequence number of a SYN and the checksum
+of a UDP probe. So who answers a probe has seen that probe: a far host cannot answer ahead of time to look
+near, and a quote whose transport header was rewritten is still known by its identification.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ MAX_MARK: Final = 64
 
 _HEAD4: Final = struct.Struct("!BBH")
 _HEAD6: Final = struct.Struct("!IHB")
-_NONCE = struct.Struct("!QHHI")  # cookie, identification, UDP checksum, TCP sequence number
+_NONCE = struct.Struct("!QHHI")  # cookie, two octets to spare, UDP checksum, TCP sequence number
 _DONT_FRAGMENT: Final = 0x4000
 # An MSS as every host sends it (kind 2, length 4); some firewalls drop a SYN without one.
 _MSS: Final = struct.pack("!HHH", 0, 0x0204, 1440)  # after the urgent pointer
 _SYN: Final = struct.pack("!IBBH", 0, 6 << 4, 2, 64240)  # acknowledgement, header length, flags, window
-_Known: TypeAlias = "tuple[dict[int, int], dict[int, int], dict[int, int]]"
+_Known: TypeAlias = "tuple[dict[int, int], dict[int, int]]"
 _ALL: Final = 0xFFFF  # the Internet checksum counts modulo this (RFC 1071)
 
 
@@ -76,6 +76,11 @@ def _nonces() -> Iterator[tuple[int, int, int, int]]:
 _draw = _nonces().__next__
 
 
+def _identification(cookie: int) -> int:
+    """What the IPv4 header of a probe with this cookie says; for 0 the kernel would put one of its own."""
+    return cookie >> 48 or 1
+
+
 class Match(NamedTuple):
     """The probe that is quoted; ``proved`` where the quote holds at least 32 bits that only it had.
 
@@ -100,7 +105,6 @@ class Flow:
         "_base",
         "_body",
         "_head",
-        "_identifications",
         "_layout",
         "_numbers",
         "constant",
@@ -150,9 +154,9 @@ class Flow:
             self._head = _HEAD6.pack(6 << 28 | (seed[3] & 0xFFFFF), layout.length, self.protocol)
             self._body = layout.body.pack(source, destination, *ends)
         self._base = self._sum()
-        # The cookie of each code; what its IPv4 header says; and the code of each UDP checksum or TCP
-        # sequence number. Siblings share them, so that it need not be known whose packet came back.
-        self.cookies, self._identifications, self._numbers = known or ({}, {}, {})
+        # The cookie of each code, and the code of each UDP checksum or TCP sequence number. Siblings share
+        # them, so that it need not be known whose packet came back.
+        self.cookies, self._numbers = known or ({}, {})
 
     @property
     def header(self) -> int:
@@ -164,27 +168,29 @@ class Flow:
 
         The checksum of an IPv4 header is left to the kernel, which always writes it (raw(7)).
         """
-        cookie, identification, short, long = _draw()
+        cookie, _, short, long = _draw()
+        self.cookies[code] = cookie
         layout = self._layout
         method = self.method
         if method == "tcp":
             number = self._new(long, code, 0xFFFFFFFF)
-            rest: tuple[int | bytes, ...] = (number, _SYN, (self._base - number) % _ALL, _MSS)
-        else:
-            # Neither 0, which is no checksum, nor its twin.
-            number = code if method == "icmp" else self._new(short or 1, code, _ALL - 1)
-            self.cookies[code] = cookie
-            check = (self._base - code - number - cookie) % _ALL
-            rest = (number, check, self.slot, code, cookie, layout.mark)
+            check = (self._base - number) % _ALL
+            if self.version == 6:
+                return layout.pack(self._head, ttl, self._body, number, _SYN, check, _MSS)
+            start = _identification(cookie) << 16 | _DONT_FRAGMENT
+            return layout.pack(self._head, start, ttl, self._body, number, _SYN, check, _MSS)
+        # A checksum is neither 0, which is none, nor its twin.
+        number = code if method == "icmp" else self._new(short or 1, code, _ALL - 1)
+        check = (self._base - code - number - cookie) % _ALL
+        slot, mark = self.slot, layout.mark
         if self.version == 6:
-            return layout.pack(self._head, ttl, self._body, *rest)
-        # For 0 the kernel would put one of its own.
-        self._identifications[code] = identification = identification or 1
-        return layout.pack(self._head, identification << 16 | _DONT_FRAGMENT, ttl, self._body, *rest)
+            return layout.pack(self._head, ttl, self._body, number, check, slot, code, cookie, mark)
+        start = (cookie >> 48 or 1) << 16 | _DONT_FRAGMENT  # as in _identification()
+        return layout.pack(self._head, start, ttl, self._body, number, check, slot, code, cookie, mark)
 
     def sibling(self, local: int, remote: int, constant: int) -> Flow:
         """Another flow of the same run: no probe of it may have the code of one of this."""
-        known = self.cookies, self._identifications, self._numbers
+        known = self.cookies, self._numbers
         ends = self.source, self.destination, local, remote
         return Flow(self.method, *ends, self._layout.mark, self.slot, constant, known)
 
@@ -244,7 +250,7 @@ class Flow:
             return []
         # Some routers quote the identification plus one or byte-swapped (scamper, trace_ipid_fudge).
         candidates = (given, (given - 1) & 0xFFFF, (given & 0xFF) << 8 | given >> 8)
-        return [code for code, own in self._identifications.items() if own in candidates]
+        return [code for code, cookie in self.cookies.items() if _identification(cookie) in candidates]
 
     def _sum(self) -> int:
         """What the words that vary, the compensation among them, must add up to (modulo ``_ALL``)."""

@@ -6,7 +6,6 @@ of them raises, whatever the octets.
 
 from __future__ import annotations
 
-import functools
 import socket
 import struct
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -75,10 +74,11 @@ def packed(address: str) -> bytes:
     return socket.inet_pton(family, address.partition("%")[0])
 
 
-@functools.lru_cache(maxsize=8192)
 def text(address: bytes) -> str:
-    """An address in octets as sockets and results write it; the same routers are on many paths."""
-    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
+    """An address in octets as sockets and results write it."""
+    if len(address) == 4:
+        return socket.inet_ntoa(address)
+    return socket.inet_ntop(socket.AF_INET6, address)
 
 
 def parse_icmp4(packet: bytes) -> Answer | None:

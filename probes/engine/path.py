@@ -60,6 +60,7 @@ class Path(Run):
         "_serial",
         "_silent",
         "_slowest",
+        "_soft",
         "_soft_at",
         "_stopped",
         "_wait",
@@ -85,7 +86,7 @@ class Path(Run):
         super().__init__(address, flow, bucket)
         self._max_ttl = max_ttl
         self._wait = wait_s
-        self._patience = patience or Patience()
+        self._patience = patience = patience or Patience()
         self._routers = routers or Routers()
         self._attempts = attempts
         self._serial = serial
@@ -98,7 +99,10 @@ class Path(Run):
         self._retries: dict[int, float] = {}  # when which of these is to be probed again
         self._replies: dict[int, Kept] = {}  # the first of each TTL
         self._others: dict[int, list[Kept]] = {}  # and what else came
-        self._soft_at = NEVER  # when the oldest of those that wait no longer holds others up
+        # After how long a probe no longer holds the next one up (its answer still counts); and when the
+        # oldest of those that wait does so.
+        self._soft = min(_FIRST_SOFT_S, wait_s)
+        self._soft_at = NEVER
         self._farthest = 0
         self._limit = min(max_ttl, GAP)  # the farthest TTL that may be probed as things stand
         self._reached: int | None = None
@@ -140,8 +144,10 @@ class Path(Run):
             self._silent.remove(ttl)
             del self._retries[ttl]
             self._again.setdefault(ttl, []).append(now)
+        if self._serial:
+            self._soft = self._patience.of(self._wait)
         if not self._waiting:
-            self._soft_at = now + self._soft()
+            self._soft_at = now + self._soft
         self._waiting.append(ttl)
 
     def sent_at(self, ttl: int, attempt: int) -> float | None:
@@ -180,10 +186,8 @@ class Path(Run):
                 self.duplicates += 1
                 return
             others.append((attempt, address, rtt, icmp, mpls))
-        patience = self._patience
-        patience.answers += 1
-        self._slowest = max(self._slowest, rtt)
-        patience.slowest_s = max(patience.slowest_s, rtt)
+        self._patience.answers += 1
+        self._learn(rtt)
         if self._attempts > 1:
             self._routers.note(ttl, attempt, address, self._neighbour(ttl - 1), self._neighbour(ttl + 1), at)
         if reached or stopped:
@@ -208,12 +212,9 @@ class Path(Run):
         if rtt < 0:
             rtt = 0.0
         self._replies[code] = (0, address, rtt, EXCEEDED, ())
-        patience = self._patience
-        patience.answers += 1
+        self._patience.answers += 1
         if rtt > self._slowest:
-            self._slowest = rtt
-            if rtt > patience.slowest_s:  # noqa: PLR1730  (max() would be another call)
-                patience.slowest_s = rtt
+            self._learn(rtt)
         if self._attempts > 1:
             self._routers.note(code, 0, address, self._neighbour(code - 1), self._neighbour(code + 1), at)
         if code > self._farthest:
@@ -228,12 +229,20 @@ class Path(Run):
         else:
             self._came(code)
 
+    def _learn(self, rtt: float) -> None:
+        """Note how long an answer took."""
+        if rtt > self._slowest:
+            self._slowest = rtt
+            if not self._serial:
+                self._soft = min(2 * rtt + 0.04, self._wait)
+            self._patience.slowest_s = max(self._patience.slowest_s, rtt)
+
     def _came(self, ttl: int) -> None:
         """Note that a TTL is not waited for any more."""
         waiting = self._waiting
         if ttl in waiting:
             waiting.remove(ttl)
-            self._soft_at = self._last(waiting[0]) + self._soft() if waiting else NEVER
+            self._soft_at = self._last(waiting[0]) + self._soft if waiting else NEVER
         elif ttl in self._silent:
             self._silent.remove(ttl)
             self._retries.pop(ttl, None)
@@ -250,7 +259,7 @@ class Path(Run):
         self._waiting = [each for each in self._waiting if each <= end]
         self._silent = [each for each in self._silent if each <= end]
         self._retries = {each: at for each, at in self._retries.items() if each <= end}
-        self._soft_at = self._last(self._waiting[0]) + self._soft() if self._waiting else NEVER
+        self._soft_at = self._last(self._waiting[0]) + self._soft if self._waiting else NEVER
 
     def wake(self) -> float:
         at = self._soft_at if len(self._first) < self._limit else self._close_at()
@@ -303,7 +312,7 @@ class Path(Run):
 
     def _give_up(self, now: float) -> None:
         """Let those no longer hold others up that have had their time."""
-        soft = self._soft()
+        soft = self._soft
         waiting = self._waiting
         while waiting and now >= self._last(waiting[0]) + soft:
             self._silent.append(waiting.pop(0))
@@ -342,24 +351,19 @@ class Path(Run):
         """All replies of a TTL, as they came."""
         return (self._replies[ttl], *self._others.get(ttl, ())) if ttl in self._replies else ()
 
-    def _soft(self) -> float:
-        """After how long a probe no longer holds the next one up; its answer still counts."""
-        if self._serial:
-            return self._patience.of(self._wait)
-        soft = 2 * self._slowest + 0.04 if self._slowest else _FIRST_SOFT_S
-        return soft if soft < self._wait else self._wait  # noqa: FURB136  (a call less for every answer)
-
 
 def hop_of(ttl: int, kept: Sequence[Kept]) -> Hop:
     """What answered at a TTL, as results have it."""
-    if len(kept) > 1:
-        kept = sorted(kept, key=_attempt)
-    replies = [
-        # Faster than round(), and as exact.
-        Reply(address=text(address), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=icmp, mpls=mpls)
-        for _, address, rtt, icmp, mpls in kept
-    ]
-    return Hop(ttl=ttl, replies=tuple(replies))
+    if len(kept) == 1:
+        return Hop(ttl=ttl, replies=(_reply(*kept[0]),))
+    return Hop(ttl=ttl, replies=tuple([_reply(*each) for each in sorted(kept, key=_attempt)]))
+
+
+def _reply(
+    _: int, address: bytes, rtt: float, icmp: tuple[int, int] | None, mpls: tuple[MplsLabel, ...]
+) -> Reply:
+    # The time is rounded as round() does, but faster.
+    return Reply(address=text(address), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=icmp, mpls=mpls)
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,7 +15,6 @@ import contextlib
 import ctypes
 import socket
 import struct
-import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +22,7 @@ from probes.clock import Clock
 from probes.engine.packets import MAX_OCTETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 BATCH: Final = 128
 _STARTS: Final = range(0, BATCH * MAX_OCTETS, MAX_OCTETS)
@@ -35,17 +34,12 @@ _SO_RXQ_OVFL: Final = 40
 _TIMESPEC: Final = struct.Struct("@ll")
 _NAME: Final = 32  # octets for an address: a struct sockaddr_in6 has 28
 _ADDRESS: Final = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}  # where in it the octets are
-# Control messages as they come: a struct cmsghdr and a struct timespec; then, once packets were dropped, a
-# struct cmsghdr and how many.
-_CONTROL: Final = 64
-_STAMPED: Final = socket.CMSG_SPACE(_TIMESPEC.size)
-_COUNTED: Final = _STAMPED + socket.CMSG_LEN(4)
-_COUNT: Final = struct.Struct("@NiiI")
-_COUNT_HEAD: Final = (socket.CMSG_LEN(4), socket.SOL_SOCKET, _SO_RXQ_OVFL)
-_STAMP: Final = (
-    socket.CMSG_LEN(_TIMESPEC.size),
-    int.from_bytes(struct.pack("@ii", socket.SOL_SOCKET, _SO_TIMESTAMPNS), sys.byteorder),
-)
+# What the kernel says of each packet: a struct cmsghdr and a struct timespec; then, once it had no room for
+# some, a struct cmsghdr and how many.
+_SAID: Final = struct.Struct("@16sll16sI4x8x")
+_CMSGHDR: Final = struct.Struct("@Nii")
+_STAMP: Final = _CMSGHDR.pack(socket.CMSG_LEN(16), socket.SOL_SOCKET, _SO_TIMESTAMPNS)
+_COUNT: Final = _CMSGHDR.pack(socket.CMSG_LEN(4), socket.SOL_SOCKET, _SO_RXQ_OVFL)
 
 
 class _Place(ctypes.Structure):
@@ -97,22 +91,19 @@ class Receiver:
         self._sizes: list[int] = []
         self._times: list[float] = []
         self._names = bytearray(BATCH * _NAME)
-        self._control = bytearray(BATCH * _CONTROL)
+        self._said = bytearray(BATCH * _SAID.size)
         self._places = (_Place * BATCH)()
         self._messages = (_Message * BATCH)()
-        octets, names, control = map(_start, (self.octets, self._names, self._control))
+        octets, names, self._said_at = map(_start, (self.octets, self._names, self._said))
         for number, (place, message) in enumerate(zip(self._places, self._messages, strict=True)):
             place.start, place.size = octets + number * MAX_OCTETS, MAX_OCTETS
             header = message.header
             header.name, header.name_size = names + number * _NAME, _NAME
             header.places, header.places_count = ctypes.pointer(place), 1
-            header.control, header.control_size = control + number * _CONTROL, _CONTROL
+            header.control, header.control_size = self._said_at + number * _SAID.size, _SAID.size
         self._fresh = bytes(self._messages)  # the kernel writes into the sizes how much it used
-        self._received = self._column("I", _Message.received.offset)
-        self._told = self._column("N", _Message.header.offset + _Header.control_size.offset)
-        # The stamp's length, its level and type, seconds and nanoseconds.
-        said = memoryview(self._control).cast("q")
-        self._stamps = [said[word :: _CONTROL // 8] for word in range(4)]
+        fields = memoryview(self._messages).cast("B").cast("I")
+        self._received = fields[_Message.received.offset // 4 :: ctypes.sizeof(_Message) // 4]
 
     def receive(self) -> int:
         """Take at most a batch of what is there, and say how many packets that is."""
@@ -121,10 +112,12 @@ class Receiver:
             self._sizes, self._times = [], []
             return 0  # nothing, or an error that an earlier probe left on the socket
         self._sizes = self._received[:count].tolist()
-        told: list[int] = self._told[:count].tolist()
-        self._times = self._when(count, told)
-        if told[-1] >= _COUNTED:
-            self._count_dropped((count - 1) * _CONTROL + _STAMPED)
+        said = list(_SAID.iter_unpack(memoryview(self._said)[: count * _SAID.size]))
+        self._times = self._when(said)
+        if said[-1][3] == _COUNT:
+            self.dropped = said[-1][4]
+        # What the kernel does not say of the next packets shall not be what it said of these.
+        ctypes.memset(self._said_at, 0, count * _SAID.size)
         ctypes.memmove(self._messages, self._fresh, count * ctypes.sizeof(_Message))
         return count
 
@@ -143,32 +136,16 @@ class Receiver:
     def close(self) -> None:
         self.socket.close()
 
-    def _when(self, count: int, told: list[int]) -> list[float]:
+    def _when(self, said: Sequence[tuple[bytes, int, int, bytes, int]]) -> list[float]:
         """When the kernel received each packet, or now where that is not known."""
         offset, now = self.clock.offset(), monotonic()
         if offset is None:
-            return [now] * count
-        lengths, kinds, seconds, nanoseconds = (column[:count].tolist() for column in self._stamps)
-        found = [
-            second + nanosecond * 1e-9 - offset
-            for second, nanosecond in zip(seconds, nanoseconds, strict=True)
+            return [now] * len(said)
+        times = [
+            seconds + nanoseconds * 1e-9 - offset if head == _STAMP else now
+            for head, seconds, nanoseconds, _, _ in said
         ]
-        length, kind = _STAMP
-        if lengths.count(length) == kinds.count(kind) == count and min(told) >= _STAMPED:
-            return found if max(found) <= now else [min(at, now) for at in found]
-        said = zip(found, told, zip(lengths, kinds, strict=True), strict=True)
-        return [min(at, now) if size >= _STAMPED and head == _STAMP else now for at, size, head in said]
-
-    def _count_dropped(self, at: int) -> None:
-        *head, count = _COUNT.unpack_from(self._control, at)
-        if tuple(head) == _COUNT_HEAD:
-            self.dropped = count
-
-    def _column(self, kind: str, offset: int) -> memoryview:
-        """One field of all messages."""
-        size = struct.calcsize(kind)
-        fields: memoryview = memoryview(self._messages).cast("B").cast(kind)  # type: ignore[call-overload]
-        return fields[offset // size :: ctypes.sizeof(_Message) // size]
+        return times if max(times) <= now else [min(at, now) for at in times]
 
 
 def stamp(opened: socket.socket) -> None:

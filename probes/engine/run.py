@@ -53,7 +53,7 @@ class Run(ABC):
         self.peer = (address, 0)
         self.flow = flow
         self.bucket = bucket
-        self.due = NEVER  # the tick of the earliest of the engine's timers for this run
+        self.due = NEVER  # when the earliest of the engine's timers for this run rings
         self.ready = False  # whether it stands in the engine's queue
         self.most = 255  # probes that may be waited for at once
         self.over = False  # whether the registry knows it no more

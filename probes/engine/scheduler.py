@@ -150,7 +150,9 @@ class Scheduler:
                     sent += 1
                     if window > 1:
                         continue  # it may have more
-                    self._timers.set(run, run.wake())
+                    at = run.wake()
+                    if at < run.due:  # else it was set already; mostly it was
+                        self._timers.set(run, at)
             ready.popleft()
             run.ready = False
         if sent:

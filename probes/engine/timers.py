@@ -25,10 +25,13 @@ class Timers:
 
     def set(self, run: Run, at: float) -> None:
         """Have a run ring at the first tick after ``at``, unless it rings before."""
-        tick = int(at * _TICKS) + 1
-        if tick >= run.due:
+        if at >= run.due:
             return
-        run.due = tick
+        tick = int(at * _TICKS) + 1
+        due = tick / _TICKS
+        if due >= run.due:
+            return
+        run.due = due
         if tick in self._runs:
             self._runs[tick].append(run)
         else:
@@ -44,8 +47,9 @@ class Timers:
         found: list[Run] = []
         while self._ticks and self._ticks[0] <= now * _TICKS:
             tick = heapq.heappop(self._ticks)
+            due = tick / _TICKS
             for run in self._runs.pop(tick):
-                if run.due == tick:  # else it rang before
+                if run.due == due:  # else it rang before
                     run.due = NEVER
                     found.append(run)
         return found

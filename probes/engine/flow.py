@@ -35,7 +35,8 @@ _DONT_FRAGMENT: Final = 0x4000
 # An MSS as every host sends it (kind 2, length 4); some firewalls drop a SYN without one.
 _MSS: Final = struct.pack("!HHH", 0, 0x0204, 1440)  # after the urgent pointer
 _SYN: Final = struct.pack("!IBBH", 0, 6 << 4, 2, 64240)  # acknowledgement, header length, flags, window
-_Known: TypeAlias = "tuple[dict[int, int], dict[int, int]]"
+_Known: TypeAlias = "tuple[list[int], dict[int, int], dict[int, int]]"
+_UNSENT: Final = -1  # no cookie
 _ALL: Final = 0xFFFF  # the Internet checksum counts modulo this (RFC 1071)
 
 
@@ -107,6 +108,7 @@ class Flow:
         "_head",
         "_layout",
         "_numbers",
+        "_others",
         "constant",
         "cookies",
         "destination",
@@ -154,9 +156,10 @@ class Flow:
             self._head = _HEAD6.pack(6 << 28 | (seed[3] & 0xFFFFF), layout.length, self.protocol)
             self._body = layout.body.pack(source, destination, *ends)
         self._base = self._sum()
-        # The cookie of each code, and the code of each UDP checksum or TCP sequence number. Siblings share
-        # them, so that it need not be known whose packet came back.
-        self.cookies, self._numbers = known or ({}, {})
+        # The cookies by code, as far as codes come one after the other, as they mostly do; those of others;
+        # and the code of each UDP checksum or TCP sequence number. Siblings share them, so that it need not
+        # be known whose packet came back.
+        self.cookies, self._others, self._numbers = known or ([_UNSENT], {}, {})
 
     @property
     def header(self) -> int:
@@ -169,7 +172,10 @@ class Flow:
         The checksum of an IPv4 header is left to the kernel, which always writes it (raw(7)).
         """
         cookie, _, short, long = _draw()
-        self.cookies[code] = cookie
+        if code == len(self.cookies):
+            self.cookies.append(cookie)
+        else:
+            self._keep(code, cookie)
         layout = self._layout
         method = self.method
         if method == "tcp":
@@ -190,7 +196,7 @@ class Flow:
 
     def sibling(self, local: int, remote: int, constant: int) -> Flow:
         """Another flow of the same run: no probe of it may have the code of one of this."""
-        known = self.cookies, self._numbers
+        known = self.cookies, self._others, self._numbers
         ends = self.source, self.destination, local, remote
         return Flow(self.method, *ends, self._layout.mark, self.slot, constant, known)
 
@@ -215,11 +221,23 @@ class Flow:
 
     def knows(self, code: int, cookie: int) -> bool:
         """Whether the probe ``code`` was sent with this cookie."""
-        return self.cookies.get(code) == cookie
+        return (self.cookies[code] if code < len(self.cookies) else self._others.get(code)) == cookie
 
     def acknowledges(self, acknowledged: int) -> int | None:
         """Which SYN a TCP acknowledgement number answers."""
         return self._numbers.get((acknowledged - 1) & 0xFFFFFFFF)
+
+    def _keep(self, code: int, cookie: int) -> None:
+        """Keep a cookie whose code is not the next one."""
+        if code < len(self.cookies):
+            self.cookies[code] = cookie
+        else:
+            self._others[code] = cookie
+
+    def _sent(self) -> Iterator[tuple[int, int]]:
+        """The codes and cookies of all probes."""
+        yield from ((code, cookie) for code, cookie in enumerate(self.cookies) if cookie != _UNSENT)
+        yield from self._others.items()
 
     def _new(self, number: int, code: int, most: int) -> int:
         """A number, 1 to ``most``, that no other probe of the flow has."""
@@ -233,7 +251,10 @@ class Flow:
         first, second, third, fourth = struct.unpack_from("!HHHH", octets)
         named = self._named(identification)
         if self.method == "icmp":
-            code = fourth if fourth in named or (fourth in self.cookies and not identification) else None
+            known = fourth in named or (
+                not identification and any(code == fourth for code, _ in self._sent())
+            )
+            code = fourth if known else None
             exact = third == self.local
             return None if code is None or not (exact or named) else Match(code, proved=False, exact=exact)
         code = self._numbers.get(third << 16 | fourth if self.method == "tcp" else fourth)
@@ -250,7 +271,7 @@ class Flow:
             return []
         # Some routers quote the identification plus one or byte-swapped (scamper, trace_ipid_fudge).
         candidates = (given, (given - 1) & 0xFFFF, (given & 0xFF) << 8 | given >> 8)
-        return [code for code, cookie in self.cookies.items() if _identification(cookie) in candidates]
+        return [code for code, cookie in self._sent() if _identification(cookie) in candidates]
 
     def _sum(self) -> int:
         """What the words that vary, the compensation among them, must add up to (modulo ``_ALL``)."""

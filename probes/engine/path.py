@@ -51,17 +51,18 @@ class Path(Run):
         "_lifetime",
         "_limit",
         "_max_ttl",
-        "_others",
         "_patience",
         "_reached",
         "_replies",
         "_retries",
         "_routers",
+        "_rtts",
         "_serial",
         "_silent",
         "_slowest",
         "_soft",
         "_soft_at",
+        "_sources",
         "_stopped",
         "_wait",
         "_waiting",
@@ -97,8 +98,10 @@ class Path(Run):
         self._waiting: list[int] = []  # TTLs whose last probe may still hold others up, oldest first
         self._silent: list[int] = []  # those that were given up to do so
         self._retries: dict[int, float] = {}  # when which of these is to be probed again
-        self._replies: dict[int, Kept] = {}  # the first of each TTL
-        self._others: dict[int, list[Kept]] = {}  # and what else came
+        # Who answered first at each TTL, if that was a router to the first probe there, and after how long.
+        self._sources: list[bytes | None] = []
+        self._rtts: list[float] = []
+        self._replies: dict[int, list[Kept]] = {}  # all that came otherwise
         # After how long a probe no longer holds the next one up (its answer still counts); and when the
         # oldest of those that wait does so.
         self._soft = min(_FIRST_SOFT_S, wait_s)
@@ -140,6 +143,8 @@ class Path(Run):
             if not self._first:
                 self._deadline = now + self._lifetime
             self._first.append(now)
+            self._sources.append(None)
+            self._rtts.append(0.0)
         else:
             self._silent.remove(ttl)
             del self._retries[ttl]
@@ -177,15 +182,11 @@ class Path(Run):
         if sent is None:
             return
         rtt = at - sent if at > sent else 0.0
-        if ttl not in self._replies:
-            self._replies[ttl] = (attempt, address, rtt, icmp, mpls)
-        else:
-            others = self._others.setdefault(ttl, [])
-            kept = (self._replies[ttl], *others)
-            if len(kept) >= MAX_REPLIES or any(each[:2] == (attempt, address) for each in kept):
-                self.duplicates += 1
-                return
-            others.append((attempt, address, rtt, icmp, mpls))
+        kept = self._kept(ttl)
+        if len(kept) >= MAX_REPLIES or any(each[:2] == (attempt, address) for each in kept):
+            self.duplicates += 1
+            return
+        self._replies.setdefault(ttl, []).append((attempt, address, rtt, icmp, mpls))
         self._patience.answers += 1
         self._learn(rtt)
         if self._attempts > 1:
@@ -204,14 +205,15 @@ class Path(Run):
         Of a trace's answers 9 in 10 are the first of their TTL to the first attempt; here is no more than
         these need.
         """
-        first = self._first
-        if code > len(first) or code in self._replies:
+        first, sources = self._first, self._sources
+        if code > len(first) or sources[code - 1] is not None or code in self._replies:
             self.answer(code & 0xFF, code >> 8, address, at, EXCEEDED)
             return
         rtt = at - first[code - 1]
         if rtt < 0:
             rtt = 0.0
-        self._replies[code] = (0, address, rtt, EXCEEDED, ())
+        sources[code - 1] = address
+        self._rtts[code - 1] = rtt
         self._patience.answers += 1
         if rtt > self._slowest:
             self._learn(rtt)
@@ -279,23 +281,26 @@ class Path(Run):
         return not self._retries
 
     def only(self, flow: Flow) -> int | None:  # noqa: ARG002  (it has but one)
-        answered = {(ttl, kept[0]) for ttl in self._replies for kept in self._kept(ttl)}
+        ttls = range(1, len(self._first) + 1)
+        answered = {(ttl, kept[0]) for ttl in ttls for kept in self._kept(ttl)}
         sent = [(ttl, attempt) for ttl, again in self._again.items() for attempt in range(1, len(again) + 1)]
-        sent += [(ttl, 0) for ttl in range(1, len(self._first) + 1)]
+        sent += [(ttl, 0) for ttl in ttls]
         left = [attempt << 8 | ttl for ttl, attempt in sent if (ttl, attempt) not in answered]
         return left[0] if len(left) == 1 else None
 
     def hops(self) -> tuple[Hop, ...]:
         """What answered at each TTL that was probed, up to the end."""
         last = self.end or len(self._first)
-        if self._others:
-            return tuple([hop_of(ttl, self._kept(ttl)) for ttl in range(1, last + 1)])
-        return tuple(
-            [
-                hop_of(ttl, (self._replies[ttl],)) if ttl in self._replies else _silent(ttl)
-                for ttl in range(1, last + 1)
-            ]
-        )
+        hops = []
+        routers = zip(range(1, last + 1), self._sources, self._rtts, strict=False)
+        for ttl, source, rtt in routers:
+            if ttl in self._replies:
+                hops.append(hop_of(ttl, self._kept(ttl)))
+            elif source is None:
+                hops.append(_silent(ttl))
+            else:
+                hops.append(Hop(ttl=ttl, replies=(_reply(0, source, rtt, EXCEEDED, ()),)))
+        return tuple(hops)
 
     def fail(self, code: ErrorCode) -> None:
         super().fail(code)
@@ -344,12 +349,15 @@ class Path(Run):
                 self._retries[ttl] = at if router is None else self._routers.turn(router, at)
 
     def _neighbour(self, ttl: int) -> bytes | None:
-        kept = self._replies.get(ttl)
-        return kept[1] if kept else None
+        if not 0 < ttl <= len(self._sources):
+            return None
+        kept = self._sources[ttl - 1]
+        return kept if kept is not None or ttl not in self._replies else self._replies[ttl][0][1]
 
-    def _kept(self, ttl: int) -> tuple[Kept, ...]:
-        """All replies of a TTL, as they came."""
-        return (self._replies[ttl], *self._others.get(ttl, ())) if ttl in self._replies else ()
+    def _kept(self, ttl: int) -> list[Kept]:
+        """All answers at a TTL that was probed, as they came."""
+        source, others = self._sources[ttl - 1], self._replies.get(ttl, [])
+        return others if source is None else [(0, source, self._rtts[ttl - 1], EXCEEDED, ()), *others]
 
 
 def hop_of(ttl: int, kept: Sequence[Kept]) -> Hop:

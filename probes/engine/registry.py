@@ -93,7 +93,8 @@ class Registry:
                     run = runs.get(slot)
                     if run is not None:
                         flow = run.flow
-                        if flow.cookies.get(code) == cookie and flow.protocol == inner & 0xFF:
+                        cookies = flow.cookies
+                        if code < len(cookies) and cookies[code] == cookie and flow.protocol == inner & 0xFF:
                             run.passed(code, source, at)
                             told.append(run)
                             continue

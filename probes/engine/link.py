@@ -59,7 +59,7 @@ class Link:
         self._family = socket.AF_INET if version == 4 else socket.AF_INET6
         self._registry = scheduler.registry
         self._deliver = scheduler.deliver
-        self._wake = scheduler.wake
+        self._ready = scheduler.ready
         self._readable = scheduler.readable
         self._receivers: dict[str, Receiver] = {}
         self._matches: dict[str, Match] = {}
@@ -210,8 +210,7 @@ class Link:
             numbers: Sequence[int] = range(came)
             match = self._matches[name]
             if match == self._registry.packet4 and self._capture is None:
-                told, numbers = self._registry.batch4(receiver.octets, receiver.places)
-                self._wake(told)
+                numbers = self._registry.batch4(receiver.octets, receiver.places, self._ready)
             for packet in map(receiver.packet, numbers):
                 found = match(*packet)
                 if found is None:

@@ -59,8 +59,9 @@ class MultiTrace(Run):
         probe = self._probes[code]
         return self._flows[probe.flow], probe.ttl
 
-    def sent(self, code: int, now: float) -> None:
+    def sent(self, code: int, now: float) -> bool:
         self._paths.sent(self._probes[code], now)
+        return True
 
     def heard(self, heard: Heard) -> None:
         if heard.code < self._paths.probes:

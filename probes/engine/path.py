@@ -66,6 +66,7 @@ class Path(Run):
         "_stopped",
         "_wait",
         "_waiting",
+        "_window",
         "duplicates",
     )
     by_ttl: ClassVar = True
@@ -102,7 +103,8 @@ class Path(Run):
         self._sources: list[bytes | None] = []
         self._rtts: list[float] = []
         self._replies: dict[int, list[Kept]] = {}  # all that came otherwise
-        # After how long a probe no longer holds the next one up (its answer still counts); and when the
+        self._window = 0  # as the last poll() said
+        # After how long a probe no longer holds the next one up (its answer still counts), and when the
         # oldest of those that wait does so.
         self._soft = min(_FIRST_SOFT_S, wait_s)
         self._soft_at = NEVER
@@ -133,16 +135,17 @@ class Path(Run):
             for ttl, at in self._retries.items():
                 if now >= at:
                     return (1 + len(self._again.get(ttl, ()))) << 8 | ttl
+        self._window = window
         ttl = len(self._first) + 1
         return ttl if ttl <= self._limit and len(self._waiting) < window else None
 
-    def sent(self, code: int, now: float) -> None:
-        """Note that :meth:`poll`'s probe left."""
+    def sent(self, code: int, now: float) -> bool:
+        first, waiting = self._first, self._waiting
         ttl = code & 0xFF
-        if ttl > len(self._first):
-            if not self._first:
+        if ttl > len(first):
+            if ttl == 1:
                 self._deadline = now + self._lifetime
-            self._first.append(now)
+            first.append(now)
             self._sources.append(None)
             self._rtts.append(0.0)
         else:
@@ -151,9 +154,10 @@ class Path(Run):
             self._again.setdefault(ttl, []).append(now)
         if self._serial:
             self._soft = self._patience.of(self._wait)
-        if not self._waiting:
+        waiting.append(ttl)
+        if len(waiting) == 1:
             self._soft_at = now + self._soft
-        self._waiting.append(ttl)
+        return len(waiting) < self._window and ttl < self._limit
 
     def sent_at(self, ttl: int, attempt: int) -> float | None:
         if attempt == 0:
@@ -187,8 +191,12 @@ class Path(Run):
             self.duplicates += 1
             return
         self._replies.setdefault(ttl, []).append((attempt, address, rtt, icmp, mpls))
-        self._patience.answers += 1
-        self._learn(rtt)
+        patience = self._patience
+        patience.answers += 1
+        if rtt > self._slowest:
+            self._slowest = rtt
+            self._soft = min(2 * rtt + 0.04, self._wait)
+            patience.slowest_s = max(patience.slowest_s, rtt)
         if self._attempts > 1:
             self._routers.note(ttl, attempt, address, self._neighbour(ttl - 1), self._neighbour(ttl + 1), at)
         if reached or stopped:
@@ -214,30 +222,28 @@ class Path(Run):
             rtt = 0.0
         sources[code - 1] = address
         self._rtts[code - 1] = rtt
-        self._patience.answers += 1
+        # With max() and min() these would be a tenth of all work for an answer.
+        patience = self._patience
+        patience.answers += 1
         if rtt > self._slowest:
-            self._learn(rtt)
+            self._slowest = rtt
+            soft = 2 * rtt + 0.04
+            self._soft = soft if soft < self._wait else self._wait  # noqa: FURB136
+            if rtt > patience.slowest_s:  # noqa: PLR1730
+                patience.slowest_s = rtt
         if self._attempts > 1:
             self._routers.note(code, 0, address, self._neighbour(code - 1), self._neighbour(code + 1), at)
         if code > self._farthest:
             self._farthest = code
             if self._reached is None and self._stopped is None:
                 limit = code + GAP
-                self._limit = limit if limit < self._max_ttl else self._max_ttl  # noqa: FURB136  (as above)
+                self._limit = limit if limit < self._max_ttl else self._max_ttl  # noqa: FURB136
         waiting = self._waiting
         if len(waiting) == 1 and waiting[0] == code:
             waiting.clear()
             self._soft_at = NEVER
         else:
             self._came(code)
-
-    def _learn(self, rtt: float) -> None:
-        """Note how long an answer took."""
-        if rtt > self._slowest:
-            self._slowest = rtt
-            if not self._serial:
-                self._soft = min(2 * rtt + 0.04, self._wait)
-            self._patience.slowest_s = max(self._patience.slowest_s, rtt)
 
     def _came(self, ttl: int) -> None:
         """Note that a TTL is not waited for any more."""
@@ -299,7 +305,8 @@ class Path(Run):
             elif source is None:
                 hops.append(_silent(ttl))
             else:
-                hops.append(Hop(ttl=ttl, replies=(_reply(0, source, rtt, EXCEEDED, ()),)))
+                reply = Reply(address=text(source), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=EXCEEDED)
+                hops.append(Hop(ttl=ttl, replies=(reply,)))
         return tuple(hops)
 
     def fail(self, code: ErrorCode) -> None:
@@ -331,7 +338,10 @@ class Path(Run):
         """When the last probe that was not answered has been waited for."""
         if not self._waiting and not self._silent:
             return -NEVER
-        last = max(map(self._last, (*self._waiting, *self._silent)))
+        if self._attempts > 1:
+            last = max(map(self._last, (*self._waiting, *self._silent)))
+        else:  # they left in the order of their TTLs
+            last = self._first[max(self._waiting[-1:] + self._silent[-1:]) - 1]
         return last + self._patience.of(self._wait)
 
     def _plan_retries(self, now: float) -> None:
@@ -362,16 +372,14 @@ class Path(Run):
 
 def hop_of(ttl: int, kept: Sequence[Kept]) -> Hop:
     """What answered at a TTL, as results have it."""
-    if len(kept) == 1:
-        return Hop(ttl=ttl, replies=(_reply(*kept[0]),))
-    return Hop(ttl=ttl, replies=tuple([_reply(*each) for each in sorted(kept, key=_attempt)]))
-
-
-def _reply(
-    _: int, address: bytes, rtt: float, icmp: tuple[int, int] | None, mpls: tuple[MplsLabel, ...]
-) -> Reply:
+    if len(kept) > 1:
+        kept = sorted(kept, key=_attempt)
     # The time is rounded as round() does, but faster.
-    return Reply(address=text(address), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=icmp, mpls=mpls)
+    replies = [
+        Reply(address=text(address), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=icmp, mpls=mpls)
+        for _, address, rtt, icmp, mpls in kept
+    ]
+    return Hop(ttl=ttl, replies=tuple(replies))
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from probes.engine.packets import ICMP, TAG, TAG_AT, TAGGED, UDP, Answer, Quote,
 from probes.engine.run import Heard
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Iterable
 
     from probes.engine.run import Run
@@ -70,16 +71,15 @@ class Registry:
         if not same:
             del self._by_destination[run.flow.destination]
 
-    def batch4(
-        self, octets: bytearray, places: Iterable[tuple[int, int, float]]
-    ) -> tuple[list[Run], list[int]]:
+    def batch4(  # noqa: C901  (calls would cost)
+        self, octets: bytearray, places: Iterable[tuple[int, int, float]], ready: deque[Run]
+    ) -> list[int]:
         """Tell runs what IPv4 packets with ICMP answer, where these are of the usual shape.
 
-        ``places`` are the start, length and time of each in ``octets``. Gives who was told, once for each
-        packet, and the numbers of the packets that are to be looked at more closely: by :meth:`packet4`,
-        which would have made the same of those that were told.
+        ``places`` are the start, length and time of each in ``octets``. Who was told is put into ``ready``.
+        Gives the numbers of the packets that are to be looked at more closely: by :meth:`packet4`, which
+        would have made the same of those that were told.
         """
-        told: list[Run] = []
         others: list[int] = []
         runs = self.runs
         # This is done for nearly every packet, so nothing is called here that can be written here.
@@ -96,7 +96,9 @@ class Registry:
                         cookies = flow.cookies
                         if code < len(cookies) and cookies[code] == cookie and flow.protocol == inner & 0xFF:
                             run.passed(code, source, at)
-                            told.append(run)
+                            if not run.ready:
+                                run.ready = True
+                                ready.append(run)
                             continue
             elif size >= _LEAST_ECHO:
                 version, part, source, kind, slot, code, cookie = _ECHO.unpack_from(octets, start)
@@ -104,10 +106,12 @@ class Registry:
                     run = runs.get(slot)
                     if run is not None and run.flow.method == "icmp" and run.flow.knows(code, cookie):
                         run.heard(Heard(code, source, at, (0, kind)))
-                        told.append(run)
+                        if not run.ready:
+                            run.ready = True
+                            ready.append(run)
                         continue
             others.append(number)
-        return told, others
+        return others
 
     def packet4(self, packet: bytes, _source: bytes, at: float) -> tuple[Run, Heard] | None:
         """The probe that an IPv4 packet with ICMP answers."""

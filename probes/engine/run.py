@@ -80,7 +80,8 @@ class Run(ABC):
         return self.flow, code & 0xFF
 
     @abstractmethod
-    def sent(self, code: int, now: float) -> None: ...
+    def sent(self, code: int, now: float) -> bool:
+        """Note that :meth:`poll`'s probe left; whether there may be another to send now."""
 
     @abstractmethod
     def heard(self, heard: Heard) -> None: ...
@@ -150,9 +151,10 @@ class Ping(Run):
     def way(self, code: int) -> tuple[Flow, int]:  # noqa: ARG002  (all go the same)
         return self.flow, _PING_TTL
 
-    def sent(self, code: int, now: float) -> None:
+    def sent(self, code: int, now: float) -> bool:
         assert code == len(self._sent)
         self._sent.append(now)
+        return False
 
     def heard(self, heard: Heard) -> None:
         if heard.code in self._rtts:

@@ -24,8 +24,6 @@ from probes.engine.timers import Timers
 from probes.failure import error_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from probes.engine.batch import Batch
     from probes.engine.link import Link
     from probes.engine.pacing import Pace
@@ -53,7 +51,7 @@ class Scheduler:
         self._pace = pace
         self._bucket = pace.vantage()
         self._timers = Timers()
-        self._ready: deque[Run] = deque()
+        self.ready: deque[Run] = deque()  # who may have something to send
         self._handle: asyncio.TimerHandle | None = None
         self._starved = False  # whether the last turn ended for want of tokens
 
@@ -70,7 +68,7 @@ class Scheduler:
 
     def begin(self, run: Run) -> None:
         self.registry.add(run)
-        self.wake((run,))
+        self.wake(run)
 
     def _end(self, run: Run) -> None:
         self.forget(run)
@@ -131,10 +129,11 @@ class Scheduler:
                 link.resume()
         self.arm(0.0 if more else at)
 
-    def _turn(self, now: float, *, settled: bool) -> tuple[float, int]:
+    def _turn(self, now: float, *, settled: bool) -> tuple[float, int]:  # noqa: C901  (calls would cost)
         """Send what may be sent now; when the next turn is due, and how many were sent."""
-        self.wake(self._timers.rung(now))
-        ready = self._ready
+        for run in self._timers.rung(now):
+            self.wake(run)
+        ready = self.ready
         tokens = min(_TURN, self._pace.process.tokens(now), self._bucket.tokens(now))
         few = len(self.registry.runs) <= _FEW and all(batch.exhausted for batch in self.batches)
         window = _WIDE if few else 1 if self._starved else WINDOW
@@ -146,13 +145,15 @@ class Scheduler:
                 code = run.poll(now, window if window < most else most)  # noqa: FURB136  (min() takes longer)
                 if code is None:
                     self._rest(run, now, settled=settled)
-                elif self._send(run, code, now):
-                    sent += 1
-                    if window > 1:
-                        continue  # it may have more
-                    at = run.wake()
-                    if at < run.due:  # else it was set already; mostly it was
-                        self._timers.set(run, at)
+                else:
+                    more = self._send(run, code, now)
+                    if more is not None:
+                        sent += 1
+                        if more:
+                            continue
+                        at = run.wake()
+                        if at < run.due:  # else a timer is set already, as mostly
+                            self._timers.set(run, at)
             ready.popleft()
             run.ready = False
         if sent:
@@ -166,12 +167,11 @@ class Scheduler:
             return max(now + _TICK_S, self._pace.process.ready_at(now), self._bucket.ready_at(now)), sent
         return self._timers.next(), sent
 
-    def wake(self, runs: Iterable[Run]) -> None:
-        """Ask these soon whether they have something to send."""
-        for run in runs:
-            if not run.ready:
-                run.ready = True
-                self._ready.append(run)
+    def wake(self, run: Run) -> None:
+        """Ask a run soon whether it has something to send."""
+        if not run.ready:
+            run.ready = True
+            self.ready.append(run)
 
     def _rest(self, run: Run, now: float, *, settled: bool) -> None:
         """End a run that has nothing more to do, or see to it later."""
@@ -183,13 +183,13 @@ class Scheduler:
         else:
             self._timers.set(run, now)
 
-    def _send(self, run: Run, code: int, now: float) -> bool:
-        """Send a probe; False if it must wait, and a timer was set."""
+    def _send(self, run: Run, code: int, now: float) -> bool | None:
+        """Send a probe; whether there may be more to send, None if it must wait, and a timer was set."""
         if run.bucket is not None:
             due = run.bucket.ready_at(now)
             if due > now:
                 self._timers.set(run, due)
-                return False
+                return None
             run.bucket.take(now)
         flow, ttl = (run.flow, code & 0xFF) if run.by_ttl else run.way(code)
         packet = flow.packet(code, ttl)
@@ -201,11 +201,10 @@ class Scheduler:
                 run.fail(error_code(error))
             run.busy += 1
             self._timers.set(run, now + _BUSY_S)
-            return False
-        run.sent(code, now)
-        return True
+            return None
+        return run.sent(code, now)
 
     def deliver(self, run: Run, heard: Heard) -> None:
         """Hand an answer to its run, which may now have more to send."""
         run.heard(heard)
-        self.wake((run,))
+        self.wake(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import struct
+from collections import deque
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from probes.engine import packets
 from probes.engine.flow import Flow, Method
 from probes.engine.pacing import Bucket
 from probes.engine.registry import Registry
-from probes.engine.run import Heard, Ping
+from probes.engine.run import Heard, Ping, Run
 from probes.failure import MeasureError
 
 HERE, THERE, ROUTER = "192.0.2.1", "198.51.100.7", "203.0.113.9"
@@ -203,11 +204,12 @@ class TestBatch:
             packet[at % len(packet)] = value
         size = len(packet) - cut % len(packet)
         # What an earlier packet left behind this one in the buffer is no part of it.
-        told, others = registry.batch4(bytearray(5) + packet + bytes(200), [(5, size, 7.5)])
+        told: deque[Run] = deque()
+        others = registry.batch4(bytearray(5) + packet + bytes(200), [(5, size, 7.5)], told)
         quickly, ear.told = ear.told, []
         found = registry.packet4(bytes(packet[:size]), b"", 7.5)
         if told:
-            assert (told, others) == ([ear], [])
+            assert (list(told), others) == ([ear], [])
             assert found is not None
             assert (found[0], [found[1]]) == (ear, quickly)
         else:
@@ -223,7 +225,9 @@ class TestBatch:
             packets.append(bytes(IP(src=THERE, dst=HERE) / ICMP(type=0) / probe[28:]))
         starts = itertools.accumulate(map(len, packets), initial=0)
         places = [(start, len(each), 7.5) for start, each in zip(starts, packets, strict=False)]
-        assert registry.batch4(bytearray(b"".join(packets) + bytes(99)), places) == ([ear] * len(packets), [])
+        told: deque[Run] = deque()
+        assert registry.batch4(bytearray(b"".join(packets) + bytes(99)), places, told) == []
+        assert list(told) == [ear]
         assert [heard.source for heard in ear.told] == [packed(ROUTER), packed(THERE)][: len(packets)]
 
     def test_a_guessed_cookie_is_left_for_a_closer_look(self) -> None:
@@ -232,5 +236,7 @@ class TestBatch:
         probe = bytearray(ear.flow.packet(0, 1))
         probe[-1] ^= 1
         packet = bytearray(bytes(IP(src=ROUTER, dst=HERE) / ICMP(type=11) / bytes(probe)))
-        assert registry.batch4(packet, [(0, len(packet), 7.5)]) == ([], [0])
+        told: deque[Run] = deque()
+        assert registry.batch4(packet, [(0, len(packet), 7.5)], told) == [0]
+        assert not told
         assert registry.packet4(bytes(packet), b"", 7.5) is None

@@ -230,7 +230,7 @@ class Engine:
         if not 1 <= max_ttl <= 255 or not 1 <= attempts <= 255:
             raise ValueError("max_ttl and attempts must be 1 to 255")
         flow, held = self._flow(address, method, port)
-        serial = self._links[flow.version].means[method] == "connection"
+        serial = self._links[flow.version].prepare(method) == "connection"
         run = Path(
             text(flow.destination),
             flow,

@@ -46,7 +46,7 @@ class _Layout:
     ``pack`` takes as few fields as may be: what varies, and between these what is constant in a flow.
     """
 
-    __slots__ = ("body", "header", "kind", "length", "mark", "mark_sum", "pack", "protocol")
+    __slots__ = ("body", "head", "header", "kind", "length", "mark", "mark_sum", "pack", "protocol")
 
     def __init__(self, version: int, method: Method, mark: bytes) -> None:
         self.header = 20 if version == 4 else 40
@@ -54,6 +54,7 @@ class _Layout:
         self.kind = 8 if version == 4 else 128  # of an echo request
         self.mark = b"" if method == "tcp" else mark
         self.length = 24 if method == "tcp" else TAGGED + len(mark)
+        self.head = _HEAD4.pack(0x45, 0, 20 + self.length)  # of an IPv4 header
         self.mark_sum = int.from_bytes(self.mark + b"\0" * (len(self.mark) % 2), "big") % _ALL
         # The header up to the identification and TTL or the hop limit; from there to what varies in what it
         # carries. A TCP segment then has its number, 8 octets, checksum and 6 octets; the others a number,
@@ -150,7 +151,7 @@ class Flow:
         elif method == "udp":
             ends = (local, remote, layout.length)
         if version == 4:
-            self._head = _HEAD4.pack(0x45, 0, 20 + layout.length)
+            self._head = layout.head
             self._body = layout.body.pack(self.protocol, 0, source, destination, *ends)
         else:
             self._head = _HEAD6.pack(6 << 28 | (seed[3] & 0xFFFFF), layout.length, self.protocol)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _TURN: Final = 256  # packets between two turns of the event loop, some 2 ms
 _BATCHES: Final = 16  # that are read before sending again
-_TICK_S: Final = 0.001
+_TICK_S: Final = 0.002
 _FEW: Final = 16  # with so few runs the pace is no bottleneck, and a window costs nobody anything
 _WIDE: Final = 16
 _BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})

@@ -135,6 +135,10 @@ class Path(Run):
             for ttl, at in self._retries.items():
                 if now >= at:
                     return (1 + len(self._again.get(ttl, ()))) << 8 | ttl
+        if window > WINDOW and self._soft >= self._wait:
+            # Answers take about as long as is waited for. If the last probes left together, the trace would be
+            # over before one of these was answered.
+            window = WINDOW
         self._window = window
         ttl = len(self._first) + 1
         return ttl if ttl <= self._limit and len(self._waiting) < window else None

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _TURN: Final = 256  # packets between two turns of the event loop, some 2 ms
 _BATCHES: Final = 16  # that are read before sending again
 _TICK_S: Final = 0.002
-_FEW: Final = 16  # with so few runs the pace is no bottleneck, and a window costs nobody anything
-_WIDE: Final = 16
+_FEW: Final = 16  # with so few runs each packet is read as it comes
+_WIDE: Final = 16  # the window where the pace is no bottleneck and none waits to begin; costs nobody anything
 _BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 _BUSY_S: Final = 0.01
 
@@ -135,8 +135,8 @@ class Scheduler:
             self.wake(run)
         ready = self.ready
         tokens = min(_TURN, self._pace.process.tokens(now), self._bucket.tokens(now))
-        few = len(self.registry.runs) <= _FEW and all(batch.exhausted for batch in self.batches)
-        window = _WIDE if few else 1 if self._starved else WINDOW
+        begun = all(batch.exhausted for batch in self.batches)
+        window = 1 if self._starved else _WIDE if begun else WINDOW
         sent = 0
         while sent < tokens and (ready or self._admit()):
             run = ready[0]

@@ -7,6 +7,7 @@ counts for the very probe that it answers, however late, until the trace is clos
 from __future__ import annotations
 
 import functools
+import socket
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from probes.engine.packets import text
@@ -136,8 +137,8 @@ class Path(Run):
                 if now >= at:
                     return (1 + len(self._again.get(ttl, ()))) << 8 | ttl
         if window > WINDOW and self._soft >= self._wait:
-            # Answers take about as long as is waited for. If the last probes left together, the trace would be
-            # over before one of these was answered.
+            # Answers take about as long as is waited for. If the last probes left together, the trace would
+            # be over before one of these was answered.
             window = WINDOW
         self._window = window
         ttl = len(self._first) + 1
@@ -302,6 +303,7 @@ class Path(Run):
         """What answered at each TTL that was probed, up to the end."""
         last = self.end or len(self._first)
         hops = []
+        named = socket.inet_ntoa if self.flow.version == 4 else text
         routers = zip(range(1, last + 1), self._sources, self._rtts, strict=False)
         for ttl, source, rtt in routers:
             if ttl in self._replies:
@@ -309,7 +311,7 @@ class Path(Run):
             elif source is None:
                 hops.append(_silent(ttl))
             else:
-                reply = Reply(address=text(source), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=EXCEEDED)
+                reply = Reply(address=named(source), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=EXCEEDED)
                 hops.append(Hop(ttl=ttl, replies=(reply,)))
         return tuple(hops)
 

@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import socket
 import struct
+import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ from probes.clock import Clock
 from probes.engine.packets import MAX_OCTETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 BATCH: Final = 128
 _STARTS: Final = range(0, BATCH * MAX_OCTETS, MAX_OCTETS)
@@ -34,12 +35,14 @@ _SO_RXQ_OVFL: Final = 40
 _TIMESPEC: Final = struct.Struct("@ll")
 _NAME: Final = 32  # octets for an address: a struct sockaddr_in6 has 28
 _ADDRESS: Final = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}  # where in it the octets are
-# What the kernel says of each packet: a struct cmsghdr and a struct timespec; then, once it had no room for
-# some, a struct cmsghdr and how many.
-_SAID: Final = struct.Struct("@16sll16sI4x8x")
-_CMSGHDR: Final = struct.Struct("@Nii")
-_STAMP: Final = _CMSGHDR.pack(socket.CMSG_LEN(16), socket.SOL_SOCKET, _SO_TIMESTAMPNS)
-_COUNT: Final = _CMSGHDR.pack(socket.CMSG_LEN(4), socket.SOL_SOCKET, _SO_RXQ_OVFL)
+# What the kernel says of each packet: a struct cmsghdr, of which the level and type tell what it is, and a
+# struct timespec; then, once it had no room for some, a struct cmsghdr and how many.
+_SAID: Final = struct.Struct("@8xqll8xqI4x8x")
+_SAID_OF_ALL: Final = struct.Struct("@8xqll32x")
+_STAMP, _COUNT = (
+    int.from_bytes(struct.pack("@ii", socket.SOL_SOCKET, kind), sys.byteorder)
+    for kind in (_SO_TIMESTAMPNS, _SO_RXQ_OVFL)
+)
 
 
 class _Place(ctypes.Structure):
@@ -112,10 +115,10 @@ class Receiver:
             self._sizes, self._times = [], []
             return 0  # nothing, or an error that an earlier probe left on the socket
         self._sizes = self._received[:count].tolist()
-        said = list(_SAID.iter_unpack(memoryview(self._said)[: count * _SAID.size]))
-        self._times = self._when(said)
-        if said[-1][3] == _COUNT:
-            self.dropped = said[-1][4]
+        self._times = self._when(count)
+        *_, kind, dropped = _SAID.unpack_from(self._said, (count - 1) * _SAID.size)
+        if kind == _COUNT:
+            self.dropped = dropped
         # What the kernel does not say of the next packets shall not be what it said of these.
         ctypes.memset(self._said_at, 0, count * _SAID.size)
         ctypes.memmove(self._messages, self._fresh, count * ctypes.sizeof(_Message))
@@ -136,14 +139,15 @@ class Receiver:
     def close(self) -> None:
         self.socket.close()
 
-    def _when(self, said: Sequence[tuple[bytes, int, int, bytes, int]]) -> list[float]:
+    def _when(self, count: int) -> list[float]:
         """When the kernel received each packet, or now where that is not known."""
         offset, now = self.clock.offset(), monotonic()
         if offset is None:
-            return [now] * len(said)
+            return [now] * count
+        said = _SAID_OF_ALL.iter_unpack(memoryview(self._said)[: count * _SAID.size])
         times = [
-            seconds + nanoseconds * 1e-9 - offset if head == _STAMP else now
-            for head, seconds, nanoseconds, _, _ in said
+            seconds + nanoseconds * 1e-9 - offset if kind == _STAMP else now
+            for kind, seconds, nanoseconds in said
         ]
         return times if max(times) <= now else [min(at, now) for at in times]
 

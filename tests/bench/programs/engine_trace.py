@@ -12,6 +12,7 @@ import contextlib
 import ipaddress
 import json
 import re
+import socket
 import sys
 import time
 from pathlib import Path
@@ -75,9 +76,9 @@ async def block(seconds: float) -> None:
 
 
 def addresses(first: str, count: int) -> Iterator[str]:
-    """So many addresses, none of them kept."""
-    start = ipaddress.IPv4Address(first)
-    return (str(start + index) for index in range(count))
+    """So many addresses, none of them kept; made quickly, as the engine's time is measured meanwhile."""
+    start = int(ipaddress.IPv4Address(first))
+    return (socket.inet_ntoa(number.to_bytes(4, "big")) for number in range(start, start + count))
 
 
 def _forget_peak() -> None:

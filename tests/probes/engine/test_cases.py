@@ -464,7 +464,7 @@ class TestScale:
         answered = most = 0
         with local(net.sites["v"]) as vantage:
             async with Engine(vantage, Pace(rates)) as engine:
-                async for address, result in engine.pings(made.targets, count=1, timeout_s=5):
+                async for address, result in engine.pings(made.targets, count=1, timeout_s=8):
                     most = max(most, len(engine._registry.runs))
                     assert isinstance(result, PingResult)
                     seen[address] += 1

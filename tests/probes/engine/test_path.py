@@ -220,6 +220,37 @@ class TestPath:
         assert walk.took <= 30.01
 
 
+class TestWindow:
+    """So many probes are waited for at once as the caller allows, and fewer where answers are slow."""
+
+    @staticmethod
+    def burst(path: Path, now: float, window: int) -> int:
+        """How many probes leave at once."""
+        count = 0
+        more = True
+        while more and (code := path.poll(now, window)) is not None:
+            more = path.sent(code, now)
+            count += 1
+        assert path.poll(now, window) is None
+        return count
+
+    @pytest.mark.parametrize("window", [1, 2, 4, 16])
+    def test_is_kept(self, window: int) -> None:
+        path = trace()
+        assert self.burst(path, 10.0, window) == min(window, GAP)
+        path.passed(1, octets("r1"), 10.01)
+        assert self.burst(path, 10.01, window) == 1
+
+    def test_slow_answers_narrow_it(self) -> None:
+        """Else the last probes would leave together, and the trace be over before the first was answered."""
+        path = trace(wait=1.0)
+        assert self.burst(path, 10.0, 16) == GAP
+        path.passed(1, octets("r1"), 10.6)
+        assert self.burst(path, 10.6, 16) == 0
+        path.passed(2, octets("r2"), 10.7)
+        assert self.burst(path, 10.7, 16) == 1
+
+
 class TestPassed:
     """The short way of noting what a router answered does what the long way does."""
 

@@ -220,6 +220,24 @@ class TestPath:
         assert walk.took <= 30.01
 
 
+class TestClosing:
+    """A trace is over when the last probe that was not answered has had its wait."""
+
+    @pytest.mark.parametrize("attempts", [1, 2])
+    @pytest.mark.parametrize(("answered", "last"), [([], 10.4), ([5], 10.3), ([4, 5], 10.2), ([1], 10.4)])
+    def test_the_last_counts(self, attempts: int, answered: list[int], last: float) -> None:
+        path = trace(5, 1.0, attempts)
+        for ttl in range(1, 6):
+            path.sent(ttl, 9.9 + ttl / 10)
+        for ttl in answered:
+            path.passed(ttl, octets("r"), 10.5)
+        path.poll(10.9)  # some are given up
+        assert not path.closed(last + 0.99)
+        if attempts == 1:
+            assert path.wake() == pytest.approx(last + 1.0)
+            assert path.closed(last + 1.01)
+
+
 class TestWindow:
     """So many probes are waited for at once as the caller allows, and fewer where answers are slow."""
 
@@ -273,6 +291,9 @@ class TestPassed:
                     path.sent(probe, now)
                 if number == 20 and ended is not None:
                     path.answer(ended, 0, octets("dst"), now, reached=True)
+            if number % 5 == 4:
+                for path in (short, long):
+                    path.answer(ttl, attempt, octets("r3"), now, (3, 1))
             short.passed(attempt << 8 | ttl, octets(router), now)
             long.answer(ttl, attempt, octets(router), now, EXCEEDED)
             assert short.poll(now) == long.poll(now)

@@ -230,12 +230,14 @@ class TestBatch:
         assert list(told) == [ear]
         assert [heard.source for heard in ear.told] == [packed(ROUTER), packed(THERE)][: len(packets)]
 
-    def test_a_guessed_cookie_is_left_for_a_closer_look(self) -> None:
+    @pytest.mark.parametrize("kind", [0, 11])
+    def test_a_guessed_cookie_is_left_for_a_closer_look(self, kind: int) -> None:
         registry = Registry()
         ear = Ear("icmp", registry)
         probe = bytearray(ear.flow.packet(0, 1))
         probe[-1] ^= 1
-        packet = bytearray(bytes(IP(src=ROUTER, dst=HERE) / ICMP(type=11) / bytes(probe)))
+        body = bytes(probe[28:] if kind == 0 else probe)
+        packet = bytearray(bytes(IP(src=ROUTER, dst=HERE) / ICMP(type=kind) / body))
         told: deque[Run] = deque()
         assert registry.batch4(packet, [(0, len(packet), 7.5)], told) == [0]
         assert not told

@@ -7,6 +7,7 @@ from typing import Final
 
 _STEP_S: Final = 0.0005  # beyond what slewing (500 ppm) explains, the wall clock was stepped
 _SLEW: Final = 0.0006
+_TIGHT_NS: Final = 500
 
 
 class Clock:
@@ -28,13 +29,18 @@ class Clock:
 
 
 def _sample() -> tuple[float, float]:
-    """Wall clock minus monotonic clock, and the monotonic time of the sample; the tightest of three."""
+    """Wall clock minus monotonic clock, and the monotonic time of the sample.
+
+    It is the first of three that was not interrupted, else the tightest of them.
+    """
     samples = []
     for _ in range(3):
         before = time.monotonic_ns()
         wall = time.time_ns()
         after = time.monotonic_ns()
+        # "after", not the middle: an error then lengthens a round-trip time and never shortens it.
         samples.append((after - before, wall - after, after))
-    # "after", not the middle: an error then lengthens a round-trip time and never shortens it.
+        if after - before < _TIGHT_NS:
+            break
     _, offset, at = min(samples)
     return offset * 1e-9, at * 1e-9

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from probes.engine import ordinary, sockets
+from probes.engine import ordinary, receiver, sockets
 from probes.engine.engine import Engine
 from probes.engine.pacing import Pace
 from probes.failure import MeasureError, PrivilegeError, VantageError
@@ -144,7 +144,7 @@ def _stamps(vantage: LocalVantage) -> Finding:
     subject = "kernel receive time stamps"
     with vantage.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         try:
-            sockets.stamp(opened)
+            receiver.stamp(opened)
         except OSError as error:
             detail = f"{error.strerror}; from a busy machine everything will look farther away"
             return Finding(subject, works=False, detail=detail)
@@ -153,7 +153,7 @@ def _stamps(vantage: LocalVantage) -> Finding:
 
 def _buffer(vantage: LocalVantage) -> Finding:
     with vantage.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
-        size = sockets.enlarge(opened)
+        size = receiver.enlarge(opened)
     enough = size >= _BUFFER
     command = None if enough else f"sysctl -w net.core.rmem_max={_BUFFER}"
     return Finding("receive buffer", enough, f"{size // 1024} KiB", command)

@@ -74,7 +74,7 @@ class MplsLabel(Record, frozen=True, kw_only=True):
     ttl: int
 
 
-class Reply(Record, frozen=True, kw_only=True):
+class Reply(Record, frozen=True, kw_only=True, gc=False):
     """One answer to a probe of a trace; ``icmp`` is ``[type, code]``, ``null`` for an answer by TCP."""
 
     address: str
@@ -83,7 +83,7 @@ class Reply(Record, frozen=True, kw_only=True):
     mpls: tuple[MplsLabel, ...] = ()
 
 
-class Hop(Record, frozen=True, kw_only=True):
+class Hop(Record, frozen=True, kw_only=True, gc=False):
     """What answered at one TTL; a silent hop has no replies."""
 
     ttl: int

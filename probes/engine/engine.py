@@ -18,9 +18,10 @@ from probes.engine.link import Link, Means
 from probes.engine.multipath import Paths
 from probes.engine.multitrace import MultiTrace
 from probes.engine.packets import packed, text
-from probes.engine.path import Path, Patience
+from probes.engine.path import Path
+from probes.engine.patience import Patience
 from probes.engine.routers import Routers
-from probes.engine.run import Ping, Trace
+from probes.engine.run import Ping
 from probes.engine.scheduler import Scheduler
 from probes.failure import MeasureError, error_code
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from probes.vantages.local import LocalVantage
 
 _LOG: Final = logging.getLogger("sarhad.engine")
-_R = TypeVar("_R", Ping, Trace, MultiTrace)
+_R = TypeVar("_R", Ping, Path, MultiTrace)
 _T = TypeVar("_T")
 
 
@@ -225,13 +226,24 @@ class Engine:
         wait_s: float,
         attempts: int,
         deadline_s: float,
-    ) -> Trace:
+    ) -> Path:
         if not 1 <= max_ttl <= 255 or not 1 <= attempts <= 255:
             raise ValueError("max_ttl and attempts must be 1 to 255")
         flow, held = self._flow(address, method, port)
-        serial = self._links[flow.version].means[method] == "connection"
-        path = Path(max_ttl, wait_s, attempts, deadline_s, self._patience, self._routers, serial=serial)
-        return self._dressed(Trace(text(flow.destination), flow, self._target(address), path), held)
+        serial = self._links[flow.version].prepare(method) == "connection"
+        run = Path(
+            text(flow.destination),
+            flow,
+            self._target(address),
+            max_ttl,
+            wait_s,
+            attempts,
+            deadline_s,
+            self._patience,
+            self._routers,
+            serial=serial,
+        )
+        return self._dressed(run, held)
 
     def _paths(
         self,

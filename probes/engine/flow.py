@@ -5,13 +5,14 @@ octets of the transport header. Those stay constant in a flow: ports for TCP and
 *checksum* for ICMP, where two octets of the payload make up for what varies (Augustin et al., IMC 2006).
 
 What varies is drawn anew, by chance that nobody can foresee, for each probe: 8 octets of cookie in the
-payload, the sequence number of a SYN, the checksum of a UDP probe, and over IPv4 the identification. So who
-answers a probe has seen that probe: a far host cannot answer ahead of time to look near, and a quote whose
-transport header was rewritten is still known by its identification.
+payload, the first two of these as the identification over IPv4, the sequence number of a SYN and the checksum
+of a UDP probe. So who answers a probe has seen that probe: a far host cannot answer ahead of time to look
+near, and a quote whose transport header was rewritten is still known by its identification.
 """
 
 from __future__ import annotations
 
+import functools
 import secrets
 import struct
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
@@ -27,29 +28,59 @@ Method = Literal["icmp", "tcp", "udp"]
 TRACEROUTE_PORT: Final = 33434
 MAX_MARK: Final = 64
 
-_HEADERS: Final = {4: "!BBHHHBBH4s4s", 6: "!IHBB16s16s"}
-_TRANSPORTS: Final[dict[Method, str]] = {"icmp": "BBHHHHIH8s", "udp": "HHHHHIH8s", "tcp": "HHIIBBHHHHH"}
-_PACKETS: Final = {
-    (version, method): struct.Struct(header + transport)
-    for version, header in _HEADERS.items()
-    for method, transport in _TRANSPORTS.items()
-}
-_NONCE = struct.Struct("!8sHHI")  # cookie, identification, UDP checksum, TCP sequence number
+_HEAD4: Final = struct.Struct("!BBH")
+_HEAD6: Final = struct.Struct("!IHB")
+_NONCE = struct.Struct("!QHHI")  # cookie, two octets to spare, UDP checksum, TCP sequence number
 _DONT_FRAGMENT: Final = 0x4000
 # An MSS as every host sends it (kind 2, length 4); some firewalls drop a SYN without one.
-_MSS: Final = (0x0204, 1440)
-_WINDOW: Final = 64240
-_Known: TypeAlias = "tuple[dict[int, bytes], dict[int, int], dict[int, int]]"
+_MSS: Final = struct.pack("!HHH", 0, 0x0204, 1440)  # after the urgent pointer
+_SYN: Final = struct.pack("!IBBH", 0, 6 << 4, 2, 64240)  # acknowledgement, header length, flags, window
+_Known: TypeAlias = "tuple[list[int], dict[int, int], dict[int, int]]"
+_UNSENT: Final = -1  # no cookie
 _ALL: Final = 0xFFFF  # the Internet checksum counts modulo this (RFC 1071)
 
 
-def _nonces() -> Iterator[tuple[bytes, int, int, int]]:
+class _Layout:
+    """What all flows of a method, an IP version and a mark have in common.
+
+    ``pack`` takes as few fields as may be: what varies, and between these what is constant in a flow.
+    """
+
+    __slots__ = ("body", "head", "header", "kind", "length", "mark", "mark_sum", "pack", "protocol")
+
+    def __init__(self, version: int, method: Method, mark: bytes) -> None:
+        self.header = 20 if version == 4 else 40
+        self.protocol = {"tcp": TCP, "udp": UDP, "icmp": ICMP if version == 4 else ICMPV6}[method]
+        self.kind = 8 if version == 4 else 128  # of an echo request
+        self.mark = b"" if method == "tcp" else mark
+        self.length = 24 if method == "tcp" else TAGGED + len(mark)
+        self.head = _HEAD4.pack(0x45, 0, 20 + self.length)  # of an IPv4 header
+        self.mark_sum = int.from_bytes(self.mark + b"\0" * (len(self.mark) % 2), "big") % _ALL
+        # The header up to the identification and TTL or the hop limit; from there to what varies in what it
+        # carries. A TCP segment then has its number, 8 octets, checksum and 6 octets; the others a number,
+        # the compensation, the tag and the mark.
+        ports = "HH" if method == "tcp" else "BBHH" if method == "icmp" else "HHH"
+        self.body = struct.Struct("!" + ("BH4s4s" if version == 4 else "16s16s") + ports)
+        start = "4sIB" if version == 4 else "7sB"
+        rest = "I8sH6s" if method == "tcp" else f"HHIHQ{len(mark)}s"
+        self.pack = struct.Struct(f"!{start}{self.body.size}s{rest}").pack
+
+
+_layout = functools.lru_cache(maxsize=64)(_Layout)
+
+
+def _nonces() -> Iterator[tuple[int, int, int, int]]:
     """Unforeseeable octets, asked of the kernel many at a time."""
     while True:
         yield from _NONCE.iter_unpack(secrets.token_bytes(256 * _NONCE.size))
 
 
 _draw = _nonces().__next__
+
+
+def _identification(cookie: int) -> int:
+    """What the IPv4 header of a probe with this cookie says; for 0 the kernel would put one of its own."""
+    return cookie >> 48 or 1
 
 
 class Match(NamedTuple):
@@ -74,17 +105,14 @@ class Flow:
 
     __slots__ = (
         "_base",
-        "_cookies",
+        "_body",
         "_head",
-        "_identifications",
-        "_length",
-        "_mark",
+        "_layout",
         "_numbers",
-        "_pack",
-        "_tail",
+        "_others",
         "constant",
+        "cookies",
         "destination",
-        "header",
         "local",
         "method",
         "protocol",
@@ -112,59 +140,66 @@ class Flow:
         self.local = local
         self.remote = remote
         self.slot = slot
-        self.version = 4 if len(destination) == 4 else 6
-        self.protocol = {"tcp": TCP, "udp": UDP, "icmp": ICMP if self.version == 4 else ICMPV6}[method]
-        self.header = 20 if self.version == 4 else 40
+        self.version = version = 4 if len(destination) == 4 else 6
+        self._layout = layout = _layout(version, method, mark[:MAX_MARK])
+        self.protocol = layout.protocol
         seed = _draw()
         self.constant = seed[1] if constant is None else constant  # the ICMP checksum of every probe
-        self._mark = b"" if method == "tcp" else mark[:MAX_MARK]
-        self._length = 24 if method == "tcp" else TAGGED + len(self._mark)
-        self._pack = _PACKETS[self.version, method].pack
-        # The header's fields before the identification or hop limit, and after that.
-        if self.version == 4:
-            self._head: tuple[int, ...] = (0x45, 0, 20 + self._length)
-            self._tail: tuple[int | bytes, ...] = (self.protocol, 0, source, destination)
+        ends: tuple[int, ...] = (local, remote)
+        if method == "icmp":
+            ends = (layout.kind, 0, self.constant, local)
+        elif method == "udp":
+            ends = (local, remote, layout.length)
+        if version == 4:
+            self._head = layout.head
+            self._body = layout.body.pack(self.protocol, 0, source, destination, *ends)
         else:
-            self._head = (6 << 28 | (seed[3] & 0xFFFFF), self._length, self.protocol)
-            self._tail = (source, destination)
+            self._head = _HEAD6.pack(6 << 28 | (seed[3] & 0xFFFFF), layout.length, self.protocol)
+            self._body = layout.body.pack(source, destination, *ends)
         self._base = self._sum()
-        # The cookie of each code; what its IPv4 header says; and the code of each UDP checksum or TCP
-        # sequence number. Siblings share them, so that it need not be known whose packet came back.
-        self._cookies, self._identifications, self._numbers = known or ({}, {}, {})
+        # The cookies by code, as far as codes come one after the other, as they mostly do; those of others;
+        # and the code of each UDP checksum or TCP sequence number. Siblings share them, so that it need not
+        # be known whose packet came back.
+        self.cookies, self._others, self._numbers = known or ([_UNSENT], {}, {})
+
+    @property
+    def header(self) -> int:
+        """Octets of the IP header."""
+        return self._layout.header
 
     def packet(self, code: int, ttl: int) -> bytes:
         """The whole packet of the probe ``code`` (0 to 65535), with the IP header, to be sent once.
 
         The checksum of an IPv4 header is left to the kernel, which always writes it (raw(7)).
         """
-        cookie, identification, short, long = _draw()
-        if self.version == 4:
-            # For 0 the kernel would put one of its own.
-            self._identifications[code] = identification = identification or 1
-            fields = (*self._head, identification, _DONT_FRAGMENT, ttl, *self._tail)
+        cookie, _, short, long = _draw()
+        if code == len(self.cookies):
+            self.cookies.append(cookie)
         else:
-            fields = (*self._head, ttl, *self._tail)
-        if self.method == "tcp":
+            self._keep(code, cookie)
+        layout = self._layout
+        method = self.method
+        if method == "tcp":
             number = self._new(long, code, 0xFFFFFFFF)
             check = (self._base - number) % _ALL
-            return self._pack(
-                *fields, self.local, self.remote, number, 0, 6 << 4, 2, _WINDOW, check, 0, *_MSS
-            )
-        self._cookies[code] = cookie
-        rest = self._base - code - int.from_bytes(cookie, "big")
-        if self.method == "icmp":
-            kind = 8 if self.version == 4 else 128
-            fields = (*fields, kind, 0, self.constant, self.local, code, (rest - code) % _ALL)
-        else:
-            number = self._new(short or 1, code, _ALL - 1)  # neither 0, which is none, nor its twin
-            fields = (*fields, self.local, self.remote, self._length, number, (rest - number) % _ALL)
-        return self._pack(*fields, self.slot, code, cookie) + self._mark
+            if self.version == 6:
+                return layout.pack(self._head, ttl, self._body, number, _SYN, check, _MSS)
+            start = _identification(cookie) << 16 | _DONT_FRAGMENT
+            return layout.pack(self._head, start, ttl, self._body, number, _SYN, check, _MSS)
+        # A checksum is neither 0, which is none, nor its twin.
+        number = code if method == "icmp" else self._new(short or 1, code, _ALL - 1)
+        check = (self._base - code - number - cookie) % _ALL
+        slot, mark = self.slot, layout.mark
+        if self.version == 6:
+            return layout.pack(self._head, ttl, self._body, number, check, slot, code, cookie, mark)
+        start = (cookie >> 48 or 1) << 16 | _DONT_FRAGMENT  # as in _identification()
+        return layout.pack(self._head, start, ttl, self._body, number, check, slot, code, cookie, mark)
 
     def sibling(self, local: int, remote: int, constant: int) -> Flow:
         """Another flow of the same run: no probe of it may have the code of one of this."""
-        known = self._cookies, self._identifications, self._numbers
+        known = self.cookies, self._others, self._numbers
         ends = self.source, self.destination, local, remote
-        return Flow(self.method, *ends, self._mark, self.slot, constant, known)
+        return Flow(self.method, *ends, self._layout.mark, self.slot, constant, known)
 
     def match(self, quote: Quote) -> Match | None:
         """Which probe an ICMP error quotes, or None if none of this flow.
@@ -185,13 +220,25 @@ class Flow:
             self._match_short(octets, quote.identification) if quote.destination == self.destination else None
         )
 
-    def knows(self, code: int, cookie: bytes) -> bool:
+    def knows(self, code: int, cookie: int) -> bool:
         """Whether the probe ``code`` was sent with this cookie."""
-        return self._cookies.get(code) == cookie
+        return (self.cookies[code] if code < len(self.cookies) else self._others.get(code)) == cookie
 
     def acknowledges(self, acknowledged: int) -> int | None:
         """Which SYN a TCP acknowledgement number answers."""
         return self._numbers.get((acknowledged - 1) & 0xFFFFFFFF)
+
+    def _keep(self, code: int, cookie: int) -> None:
+        """Keep a cookie whose code is not the next one."""
+        if code < len(self.cookies):
+            self.cookies[code] = cookie
+        else:
+            self._others[code] = cookie
+
+    def _sent(self) -> Iterator[tuple[int, int]]:
+        """The codes and cookies of all probes."""
+        yield from ((code, cookie) for code, cookie in enumerate(self.cookies) if cookie != _UNSENT)
+        yield from self._others.items()
 
     def _new(self, number: int, code: int, most: int) -> int:
         """A number, 1 to ``most``, that no other probe of the flow has."""
@@ -205,7 +252,10 @@ class Flow:
         first, second, third, fourth = struct.unpack_from("!HHHH", octets)
         named = self._named(identification)
         if self.method == "icmp":
-            code = fourth if fourth in named or (fourth in self._cookies and not identification) else None
+            known = fourth in named or (
+                not identification and any(code == fourth for code, _ in self._sent())
+            )
+            code = fourth if known else None
             exact = third == self.local
             return None if code is None or not (exact or named) else Match(code, proved=False, exact=exact)
         code = self._numbers.get(third << 16 | fourth if self.method == "tcp" else fourth)
@@ -222,21 +272,20 @@ class Flow:
             return []
         # Some routers quote the identification plus one or byte-swapped (scamper, trace_ipid_fudge).
         candidates = (given, (given - 1) & 0xFFFF, (given & 0xFF) << 8 | given >> 8)
-        return [code for code, own in self._identifications.items() if own in candidates]
+        return [code for code, cookie in self._sent() if _identification(cookie) in candidates]
 
     def _sum(self) -> int:
         """What the words that vary, the compensation among them, must add up to (modulo ``_ALL``)."""
-        if self.version == 4:
-            pseudo = self.source + self.destination + struct.pack("!HH", self.protocol, self._length)
-        else:
-            pseudo = self.source + self.destination + struct.pack("!II", self._length, self.protocol)
-        fixed = int.from_bytes(self._mark + b"\0" * (len(self._mark) % 2), "big")
+        layout = self._layout
+        fixed = layout.mark_sum + self.local
         if self.method == "icmp":
-            kind = 8 if self.version == 4 else 128
-            fixed += (kind << 8) + self.constant + self.local + self.slot
-            pseudo = b"" if self.version == 4 else pseudo
+            fixed += (layout.kind << 8) + self.constant + self.slot
+            if self.version == 4:
+                return -fixed % _ALL
         elif self.method == "udp":
-            fixed += self.local + self.remote + self._length + self.slot
+            fixed += self.remote + layout.length + self.slot
         else:
-            fixed += self.local + self.remote + (6 << 12 | 2) + _WINDOW + sum(_MSS)
-        return -(fixed + int.from_bytes(pseudo, "big")) % _ALL
+            fixed += self.remote + int.from_bytes(_SYN + _MSS, "big")
+        # The pseudo header of all others (RFC 768, RFC 9293 3.1, RFC 8200 8.1): each of its words counts.
+        ends = int.from_bytes(self.source + self.destination, "big")
+        return -(fixed + ends + layout.length + self.protocol) % _ALL

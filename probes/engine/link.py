@@ -13,7 +13,8 @@ from probes.engine import packets, sockets
 from probes.engine.capture import checked, whole_ipv6
 from probes.engine.connections import Connections
 from probes.engine.ordinary import OrdinaryReceiver
-from probes.engine.packets import Answer, Segment, packed
+from probes.engine.packets import Answer, Segment, text
+from probes.engine.receiver import BATCH
 from probes.failure import PrivilegeError
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
     from probes.engine.capture import Capture
     from probes.engine.flow import Method
+    from probes.engine.receiver import Receiver
     from probes.engine.run import Heard, Run
     from probes.engine.scheduler import Scheduler
-    from probes.engine.sockets import Receiver
     from probes.vantages.local import LocalVantage
 
-    Match = Callable[[bytes, str, float], tuple[Run, Heard] | None]
+    Match = Callable[[bytes, bytes, float], tuple[Run, Heard] | None]
 
 
 # How a method's probes go: by raw sockets, a datagram socket with its error queue, or connections.
@@ -58,9 +59,12 @@ class Link:
         self._family = socket.AF_INET if version == 4 else socket.AF_INET6
         self._registry = scheduler.registry
         self._deliver = scheduler.deliver
+        self._ready = scheduler.ready
         self._readable = scheduler.readable
         self._receivers: dict[str, Receiver] = {}
         self._matches: dict[str, Match] = {}
+        # Send a whole packet, or what its method allows of it, to an address; OSError as of sendto(2).
+        self.send: Callable[[bytes, tuple[str, int]], object] = self._send
         self._sender: socket.socket | None = None
         self._denied: PrivilegeError | None = None
         self._means: dict[Method, Means] = {}
@@ -111,8 +115,7 @@ class Link:
         """A source port for one TCP run alone, and the socket that keeps it."""
         return sockets.reserve_port(self._vantage, self._family, socket.SOCK_STREAM)
 
-    def send(self, packet: bytes, peer: tuple[str, int]) -> None:
-        """Send a whole packet, or what its method allows of it; OSError as of sendto(2)."""
+    def _send(self, packet: bytes, peer: tuple[str, int]) -> None:
         if self._sender is not None:
             self._sender.sendto(packet, peer)
         else:
@@ -162,6 +165,8 @@ class Link:
             self._denied = error
             raise
         self._sender = sender
+        if self._capture is None:
+            self.send = sender.sendto
         self._receive("icmp", receiver, self._registry.packet4 if self.version == 4 else self._icmp6)
 
     def _open_receiver(self, method: Method) -> None:
@@ -195,15 +200,18 @@ class Link:
         """Read a batch from every socket; how much that was, and whether there may be more."""
         count, more = 0, False
         for name, receiver in self._receivers.items():
-            came = receiver.drain()
+            came = receiver.receive()
             if isinstance(receiver, OrdinaryReceiver):
                 count += self._hand_over(receiver.errors())
             if not came:
                 continue
-            count += len(came)
-            more = more or len(came) >= sockets.BATCH
+            count += came
+            more = more or came == BATCH
+            numbers: Sequence[int] = range(came)
             match = self._matches[name]
-            for packet in came:
+            if match == self._registry.packet4 and self._capture is None:
+                numbers = self._registry.batch4(receiver.octets, receiver.places, self._ready)
+            for packet in map(receiver.packet, numbers):
                 found = match(*packet)
                 if found is None:
                     self.strangers += 1
@@ -227,13 +235,13 @@ class Link:
                 self._deliver(*found)
         return len(came)
 
-    def _keep(self, name: str, octets: bytes, source: str, at: float) -> None:
+    def _keep(self, name: str, octets: bytes, source: bytes, at: float) -> None:
         """Capture what answered us, as whole packets."""
         assert self._capture is not None
         if self.version == 4 and name in {"icmp", "tcp"}:
             self._capture.write(octets, at)
         elif self.version == 6 and name in _PROTOCOLS:
-            there = source.partition("%")[0]
+            there = text(source)
             if there not in self._here:
                 if len(self._here) >= _MAX_HERE:
                     self._here.clear()
@@ -246,17 +254,17 @@ class Link:
         if not self._paused:
             asyncio.get_running_loop().add_reader(receiver.socket, self._readable)
 
-    def _icmp6(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
+    def _icmp6(self, octets: bytes, source: bytes, at: float) -> tuple[Run, Heard] | None:
         answer = packets.parse_icmp6(octets)
-        return None if answer is None else self._registry.icmp(answer, packed(source), at)
+        return None if answer is None else self._registry.icmp(answer, source, at)
 
-    def _echo(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
+    def _echo(self, octets: bytes, source: bytes, at: float) -> tuple[Run, Heard] | None:
         answer = packets.parse_icmp4_message(octets) if self.version == 4 else packets.parse_icmp6(octets)
-        return None if answer is None else self._registry.icmp(answer, packed(source), at)
+        return None if answer is None else self._registry.icmp(answer, source, at)
 
-    def _tcp(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
+    def _tcp(self, octets: bytes, source: bytes, at: float) -> tuple[Run, Heard] | None:
         segment = packets.parse_tcp4(octets) if self.version == 4 else packets.parse_tcp6(octets)
-        return None if segment is None else self._registry.segment(segment, packed(source), at)
+        return None if segment is None else self._registry.segment(segment, source, at)
 
-    def _datagram(self, octets: bytes, source: str, at: float) -> tuple[Run, Heard] | None:
-        return self._registry.datagram(octets, packed(source), at)
+    def _datagram(self, octets: bytes, source: bytes, at: float) -> tuple[Run, Heard] | None:
+        return self._registry.datagram(octets, source, at)

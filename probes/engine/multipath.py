@@ -15,7 +15,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from probes.engine.packets import text
-from probes.engine.path import GAP, MAX_REPLIES, NEVER, Patience, hop_of
+from probes.engine.path import GAP, MAX_REPLIES, hop_of
+from probes.engine.patience import Patience
+from probes.engine.run import NEVER
 from probes.engine.stopping import confidence as surely
 from probes.engine.stopping import stopping_points
 from probes.observation import Multipath, MultipathHop, MultipathLink

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.engine.path import WINDOW
-from probes.engine.run import Run
+from probes.engine.run import NEVER, Run
 from probes.failure import MeasureError, error_code
 from probes.observation import TraceResult
 
@@ -39,7 +39,7 @@ class MultiTrace(Run):
     def flows(self) -> Sequence[Flow]:
         return self._flows
 
-    def poll(self, now: float, window: int = WINDOW) -> tuple[Flow, int, int] | None:
+    def poll(self, now: float, window: int = WINDOW) -> int | None:
         if self.failure is not None:
             return None
         probe = self._paths.next(now, window)
@@ -53,10 +53,15 @@ class MultiTrace(Run):
                 return None
         del self._probes[self._paths.probes :]
         self._probes.append(probe)
-        return self._flows[probe.flow], self._paths.probes, probe.ttl
+        return self._paths.probes
 
-    def sent(self, code: int, now: float) -> None:
+    def way(self, code: int) -> tuple[Flow, int]:
+        probe = self._probes[code]
+        return self._flows[probe.flow], probe.ttl
+
+    def sent(self, code: int, now: float) -> bool:
         self._paths.sent(self._probes[code], now)
+        return True
 
     def heard(self, heard: Heard) -> None:
         if heard.code < self._paths.probes:
@@ -71,8 +76,8 @@ class MultiTrace(Run):
                 stopped=heard.error and not reached,
             )
 
-    def wake(self, now: float) -> float:
-        return self._paths.wake() if self.failure is None else now
+    def wake(self) -> float:
+        return self._paths.wake() if self.failure is None else -NEVER
 
     def closed(self, now: float) -> bool:
         return self.failure is not None or self._paths.closed(now)

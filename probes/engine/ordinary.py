@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from probes.engine import packets
 from probes.engine.extensions import labels
 from probes.engine.packets import Answer, Quote
-from probes.engine.sockets import Receiver, stamped
+from probes.engine.receiver import Receiver, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

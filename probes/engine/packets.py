@@ -10,7 +10,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from probes.engine.extensions import UNEXTENDED, split
+from probes.engine.extensions import split
 
 if TYPE_CHECKING:
     from probes.observation import MplsLabel
@@ -22,10 +22,9 @@ ICMPV6: Final = 58
 
 # An ICMP or UDP probe: 8 octets of header, 2 of compensation, then its tag: the run's slot, the probe's code
 # and its cookie.
-TAG: Final = struct.Struct("!IH8s")
+TAG: Final = struct.Struct("!IHQ")
 TAG_AT: Final = 10
 TAGGED: Final = TAG_AT + TAG.size
-_PAYLOAD: Final = TAGGED - 8
 MAX_OCTETS: Final = 2048  # of a received packet that are looked at; an ICMP error has at most 1280
 
 _TCP = struct.Struct("!HHIIBB")
@@ -77,32 +76,9 @@ def packed(address: str) -> bytes:
 
 def text(address: bytes) -> str:
     """An address in octets as sockets and results write it."""
-    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
-
-
-def peek4(packet: bytes) -> tuple[int, int, int, int] | None:
-    """Type, code, quoted protocol and where the tag is, of an IPv4 packet of the most usual shape.
-
-    That is an echo reply, or an error without IP options and extensions that quotes enough. None, for any
-    other, means that :func:`parse_icmp4` is to be asked; where this says something, both say the same.
-    """
-    size = len(packet)
-    if size < 28 + _PAYLOAD or packet[0] != 0x45 or packet[9] != ICMP or packet[6] & 0x1F or packet[7]:
-        return None
-    kind = packet[20]
-    if kind == _ECHO_REPLY:
-        return kind, packet[21], ICMP, 28 + TAG_AT - 8
-    if (
-        size < 48 + TAGGED
-        or size > 28 + UNEXTENDED
-        or packet[25]
-        or packet[28] != 0x45
-        or packet[34] & 0x1F
-        or packet[35]
-        or _error(kind, packet[21], _UNREACHABLE, _EXCEEDED) is None
-    ):
-        return None
-    return kind, packet[21], packet[37], 48 + TAG_AT
+    if len(address) == 4:
+        return socket.inet_ntoa(address)
+    return socket.inet_ntop(socket.AF_INET6, address)
 
 
 def parse_icmp4(packet: bytes) -> Answer | None:

@@ -6,56 +6,41 @@ counts for the very probe that it answers, however late, until the trace is clos
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+import functools
+import socket
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from probes.engine.packets import text
+from probes.engine.patience import Patience
 from probes.engine.routers import TRIES, Routers
-from probes.observation import Hop, Reply
+from probes.engine.run import EXCEEDED, NEVER, Run
+from probes.failure import MeasureError
+from probes.observation import Hop, Reply, TraceResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from probes.observation import MplsLabel
+    from probes.engine.flow import Flow
+    from probes.engine.pacing import Bucket
+    from probes.engine.run import Heard
+    from probes.observation import ErrorCode, MplsLabel
 
 GAP: Final = 5  # so many silent hops in a row, each for the whole wait, end a trace (scamper's default)
 WINDOW: Final = 4
 MAX_REPLIES: Final = 4  # that are kept for one TTL
 RETRY_S: Final = 0.5  # a hop that limits its rate needs a pause before it answers again
 _FIRST_SOFT_S: Final = 0.3
-NEVER: Final = float("inf")
-
-
-class Patience:
-    """How long silence is waited for, from what was heard before at the same vantage.
-
-    Ten times the slowest answer, as traceroute(8) waits by default, but no less than half a second: and the
-    whole wait until there is some experience. A path with slow or unsteady answers is thus always waited for.
-    """
-
-    __slots__ = ("answers", "slowest_s")
-    ANSWERS: Final = 64
-    FACTOR: Final = 10.0
-    LEAST_S: Final = 0.5
-
-    def __init__(self) -> None:
-        self.answers = 0  # these two are the paths' to write
-        self.slowest_s = 0.0
-
-    def of(self, wait_s: float) -> float:
-        """How long to wait where ``wait_s`` is the most."""
-        if self.answers < self.ANSWERS:
-            return wait_s
-        return min(wait_s, max(self.LEAST_S, self.FACTOR * self.slowest_s))
 
 
 # Attempt, address (packed), round-trip time in seconds, ICMP type and code, MPLS labels.
 Kept: TypeAlias = "tuple[int, bytes, float, tuple[int, int] | None, tuple[MplsLabel, ...]]"
 
 
-class Path:
+class Path(Run):
     """One trace: ``wait_s`` for each probe, ``attempts`` for a silent hop below an answer.
 
-    A ``serial`` one waits for each probe before it sends the next: where the next ends the one before.
+    The code of a probe is its attempt, from 0, and in the low octet its TTL. A ``serial`` trace waits for
+    each probe before it sends the next: where the next ends the one before.
     """
 
     __slots__ = (
@@ -72,18 +57,26 @@ class Path:
         "_replies",
         "_retries",
         "_routers",
+        "_rtts",
         "_serial",
         "_silent",
         "_slowest",
+        "_soft",
         "_soft_at",
+        "_sources",
         "_stopped",
         "_wait",
         "_waiting",
+        "_window",
         "duplicates",
     )
+    by_ttl: ClassVar = True
 
     def __init__(
         self,
+        address: str,
+        flow: Flow,
+        bucket: Bucket | None,
         max_ttl: int,
         wait_s: float,
         attempts: int,
@@ -93,9 +86,10 @@ class Path:
         *,
         serial: bool = False,
     ) -> None:
+        super().__init__(address, flow, bucket)
         self._max_ttl = max_ttl
         self._wait = wait_s
-        self._patience = patience or Patience()
+        self._patience = patience = patience or Patience()
         self._routers = routers or Routers()
         self._attempts = attempts
         self._serial = serial
@@ -106,8 +100,15 @@ class Path:
         self._waiting: list[int] = []  # TTLs whose last probe may still hold others up, oldest first
         self._silent: list[int] = []  # those that were given up to do so
         self._retries: dict[int, float] = {}  # when which of these is to be probed again
-        self._replies: dict[int, list[Kept]] = {}
-        self._soft_at = NEVER  # when the oldest of those that wait no longer holds others up
+        # Who answered first at each TTL, if that was a router to the first probe there, and after how long.
+        self._sources: list[bytes | None] = []
+        self._rtts: list[float] = []
+        self._replies: dict[int, list[Kept]] = {}  # all that came otherwise
+        self._window = 0  # as the last poll() said
+        # After how long a probe no longer holds the next one up (its answer still counts), and when the
+        # oldest of those that wait does so.
+        self._soft = min(_FIRST_SOFT_S, wait_s)
+        self._soft_at = NEVER
         self._farthest = 0
         self._limit = min(max_ttl, GAP)  # the farthest TTL that may be probed as things stand
         self._reached: int | None = None
@@ -124,8 +125,8 @@ class Path:
         """The TTL beyond which nothing is of interest: where the destination, or a refusal, answered."""
         return self._stopped if self._reached is None else self._reached
 
-    def next(self, now: float, window: int = WINDOW) -> tuple[int, int] | None:
-        """The TTL and attempt (from 0) to send now, or None; at most ``window`` probes are waited for."""
+    def poll(self, now: float, window: int = WINDOW) -> int | None:
+        """The code of the probe to send now, or None; at most ``window`` probes are waited for."""
         if now >= self._soft_at:
             self._give_up(now)
         if now >= self._deadline:
@@ -134,29 +135,45 @@ class Path:
             self._plan_retries(now)
             for ttl, at in self._retries.items():
                 if now >= at:
-                    return ttl, 1 + len(self._again.get(ttl, ()))
+                    return (1 + len(self._again.get(ttl, ()))) << 8 | ttl
+        if window > WINDOW and self._soft >= self._wait:
+            # Answers take about as long as is waited for. If the last probes left together, the trace would
+            # be over before one of these was answered.
+            window = WINDOW
+        self._window = window
         ttl = len(self._first) + 1
-        return (ttl, 0) if ttl <= self._limit and len(self._waiting) < window else None
+        return ttl if ttl <= self._limit and len(self._waiting) < window else None
 
-    def sent(self, ttl: int, now: float) -> None:
-        """Note that :meth:`next`'s probe left."""
-        if ttl > len(self._first):
-            if not self._first:
+    def sent(self, code: int, now: float) -> bool:
+        first, waiting = self._first, self._waiting
+        ttl = code & 0xFF
+        if ttl > len(first):
+            if ttl == 1:
                 self._deadline = now + self._lifetime
-            self._first.append(now)
+            first.append(now)
+            self._sources.append(None)
+            self._rtts.append(0.0)
         else:
             self._silent.remove(ttl)
             del self._retries[ttl]
             self._again.setdefault(ttl, []).append(now)
-        if not self._waiting:
-            self._soft_at = now + self._soft()
-        self._waiting.append(ttl)
+        if self._serial:
+            self._soft = self._patience.of(self._wait)
+        waiting.append(ttl)
+        if len(waiting) == 1:
+            self._soft_at = now + self._soft
+        return len(waiting) < self._window and ttl < self._limit
 
     def sent_at(self, ttl: int, attempt: int) -> float | None:
         if attempt == 0:
             return self._first[ttl - 1] if 0 < ttl <= len(self._first) else None
         again = self._again.get(ttl, ())
         return again[attempt - 1] if attempt <= len(again) else None
+
+    def heard(self, heard: Heard) -> None:
+        code, source, at, icmp, error, exceeded, _, mpls = heard
+        reached = not exceeded and self.by_destination(heard)
+        self.answer(code & 0xFF, code >> 8, source, at, icmp, mpls, reached, error and not reached)
 
     def answer(
         self,
@@ -170,45 +187,78 @@ class Path:
         stopped: bool = False,
     ) -> None:
         """Note an answer; ``reached`` if it is the destination's, ``stopped`` if it refuses the way."""
-        sent = (
-            self._first[ttl - 1] if attempt == 0 and ttl <= len(self._first) else self.sent_at(ttl, attempt)
-        )
+        sent = self.sent_at(ttl, attempt)
         if sent is None:
             return
         rtt = at - sent if at > sent else 0.0
-        kept = self._replies.get(ttl)
-        if kept is None:
-            self._replies[ttl] = [(attempt, address, rtt, icmp, mpls)]
-        elif len(kept) >= MAX_REPLIES or any(each[:2] == (attempt, address) for each in kept):
+        kept = self._kept(ttl)
+        if len(kept) >= MAX_REPLIES or any(each[:2] == (attempt, address) for each in kept):
             self.duplicates += 1
             return
-        else:
-            kept.append((attempt, address, rtt, icmp, mpls))
-        self._learn(ttl, attempt, address, rtt, at)
+        self._replies.setdefault(ttl, []).append((attempt, address, rtt, icmp, mpls))
+        patience = self._patience
+        patience.answers += 1
+        if rtt > self._slowest:
+            self._slowest = rtt
+            self._soft = min(2 * rtt + 0.04, self._wait)
+            patience.slowest_s = max(patience.slowest_s, rtt)
+        if self._attempts > 1:
+            self._routers.note(ttl, attempt, address, self._neighbour(ttl - 1), self._neighbour(ttl + 1), at)
         if reached or stopped:
             self._end_at(ttl, reached=reached)
         elif ttl > self._farthest:
             self._farthest = ttl
             if self.end is None:
                 self._limit = min(self._max_ttl, ttl + GAP)
-        waiting = self._waiting
-        if ttl in waiting:
-            waiting.remove(ttl)
-            self._soft_at = self._last(waiting[0]) + self._soft() if waiting else NEVER
-        elif ttl in self._silent:
-            self._silent.remove(ttl)
-            self._retries.pop(ttl, None)
+        self._came(ttl)
 
-    def _learn(self, ttl: int, attempt: int, address: bytes, rtt: float, at: float) -> None:
-        # With min() and max() these would be a tenth of all work for an answer.
+    def passed(self, code: int, address: bytes, at: float) -> None:
+        """:meth:`answer` of a router by which the probe's TTL ended; ``code`` is its attempt and TTL.
+
+        Of a trace's answers 9 in 10 are the first of their TTL to the first attempt; here is no more than
+        these need.
+        """
+        first, sources = self._first, self._sources
+        if code > len(first) or sources[code - 1] is not None or code in self._replies:
+            self.answer(code & 0xFF, code >> 8, address, at, EXCEEDED)
+            return
+        rtt = at - first[code - 1]
+        if rtt < 0:
+            rtt = 0.0
+        sources[code - 1] = address
+        self._rtts[code - 1] = rtt
+        # With max() and min() these would be a tenth of all work for an answer.
         patience = self._patience
         patience.answers += 1
         if rtt > self._slowest:
             self._slowest = rtt
+            soft = 2 * rtt + 0.04
+            self._soft = soft if soft < self._wait else self._wait  # noqa: FURB136
             if rtt > patience.slowest_s:  # noqa: PLR1730
                 patience.slowest_s = rtt
         if self._attempts > 1:
-            self._routers.note(ttl, attempt, address, self._neighbour(ttl - 1), self._neighbour(ttl + 1), at)
+            self._routers.note(code, 0, address, self._neighbour(code - 1), self._neighbour(code + 1), at)
+        if code > self._farthest:
+            self._farthest = code
+            if self._reached is None and self._stopped is None:
+                limit = code + GAP
+                self._limit = limit if limit < self._max_ttl else self._max_ttl  # noqa: FURB136
+        waiting = self._waiting
+        if len(waiting) == 1 and waiting[0] == code:
+            waiting.clear()
+            self._soft_at = NEVER
+        else:
+            self._came(code)
+
+    def _came(self, ttl: int) -> None:
+        """Note that a TTL is not waited for any more."""
+        waiting = self._waiting
+        if ttl in waiting:
+            waiting.remove(ttl)
+            self._soft_at = self._last(waiting[0]) + self._soft if waiting else NEVER
+        elif ttl in self._silent:
+            self._silent.remove(ttl)
+            self._retries.pop(ttl, None)
 
     def _end_at(self, ttl: int, *, reached: bool) -> None:
         """Note where the destination or a refusal answered; what lies beyond is of no interest any more."""
@@ -222,18 +272,16 @@ class Path:
         self._waiting = [each for each in self._waiting if each <= end]
         self._silent = [each for each in self._silent if each <= end]
         self._retries = {each: at for each, at in self._retries.items() if each <= end}
-        self._soft_at = self._last(self._waiting[0]) + self._soft() if self._waiting else NEVER
+        self._soft_at = self._last(self._waiting[0]) + self._soft if self._waiting else NEVER
 
     def wake(self) -> float:
-        """When to look again, if nothing is answered before; the past if it may be over."""
         at = self._soft_at if len(self._first) < self._limit else self._close_at()
         if self._attempts > 1:
             # One that waits may become a retry when it has had its time.
             at = min(at, self._soft_at, *self._retries.values())
-        return min(at, self._deadline)
+        return at if at < self._deadline else self._deadline  # noqa: FURB136  (a call less for every probe)
 
     def closed(self, now: float) -> bool:
-        """Whether no further probe will be sent and no answer is waited for."""
         if now >= self._deadline:
             return True
         if len(self._first) < self._limit or now < self._close_at():
@@ -243,22 +291,46 @@ class Path:
         self._plan_retries(now)
         return not self._retries
 
-    def only(self) -> int | None:
-        """The code (attempt, TTL) of the one probe that was not answered; None if there are more or none."""
-        answered = {(ttl, kept[0]) for ttl, replies in self._replies.items() for kept in replies}
+    def only(self, flow: Flow) -> int | None:  # noqa: ARG002  (it has but one)
+        ttls = range(1, len(self._first) + 1)
+        answered = {(ttl, kept[0]) for ttl in ttls for kept in self._kept(ttl)}
         sent = [(ttl, attempt) for ttl, again in self._again.items() for attempt in range(1, len(again) + 1)]
-        sent += [(ttl, 0) for ttl in range(1, len(self._first) + 1)]
+        sent += [(ttl, 0) for ttl in ttls]
         left = [attempt << 8 | ttl for ttl, attempt in sent if (ttl, attempt) not in answered]
         return left[0] if len(left) == 1 else None
 
     def hops(self) -> tuple[Hop, ...]:
         """What answered at each TTL that was probed, up to the end."""
         last = self.end or len(self._first)
-        return tuple(hop_of(ttl, self._replies.get(ttl, ())) for ttl in range(1, last + 1))
+        hops = []
+        named = socket.inet_ntoa if self.flow.version == 4 else text
+        routers = zip(range(1, last + 1), self._sources, self._rtts, strict=False)
+        for ttl, source, rtt in routers:
+            if ttl in self._replies:
+                hops.append(hop_of(ttl, self._kept(ttl)))
+            elif source is None:
+                hops.append(_silent(ttl))
+            else:
+                reply = Reply(address=named(source), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=EXCEEDED)
+                hops.append(Hop(ttl=ttl, replies=(reply,)))
+        return tuple(hops)
+
+    def fail(self, code: ErrorCode) -> None:
+        super().fail(code)
+        self._deadline = -NEVER
+
+    def result(self) -> TraceResult:
+        """The result; :class:`MeasureError` if the machine itself did not send."""
+        result = TraceResult(
+            method=self.flow.method, port=self.flow.remote or None, reached=self.reached, hops=self.hops()
+        )
+        if self.failure is not None:
+            raise MeasureError(self.failure, f"trace {self.address}: {self.failure}", result)
+        return result
 
     def _give_up(self, now: float) -> None:
         """Let those no longer hold others up that have had their time."""
-        soft = self._soft()
+        soft = self._soft
         waiting = self._waiting
         while waiting and now >= self._last(waiting[0]) + soft:
             self._silent.append(waiting.pop(0))
@@ -272,7 +344,10 @@ class Path:
         """When the last probe that was not answered has been waited for."""
         if not self._waiting and not self._silent:
             return -NEVER
-        last = max(map(self._last, (*self._waiting, *self._silent)))
+        if self._attempts > 1:
+            last = max(map(self._last, (*self._waiting, *self._silent)))
+        else:  # they left in the order of their TTLs
+            last = self._first[max(self._waiting[-1:] + self._silent[-1:]) - 1]
         return last + self._patience.of(self._wait)
 
     def _plan_retries(self, now: float) -> None:
@@ -290,30 +365,32 @@ class Path:
                 self._retries[ttl] = at if router is None else self._routers.turn(router, at)
 
     def _neighbour(self, ttl: int) -> bytes | None:
-        kept = self._replies.get(ttl)
-        return kept[0][1] if kept else None
+        if not 0 < ttl <= len(self._sources):
+            return None
+        kept = self._sources[ttl - 1]
+        return kept if kept is not None or ttl not in self._replies else self._replies[ttl][0][1]
 
-    def _soft(self) -> float:
-        """After how long a probe no longer holds the next one up; its answer still counts."""
-        if self._serial:
-            return self._patience.of(self._wait)
-        soft = 2 * self._slowest + 0.04 if self._slowest else _FIRST_SOFT_S
-        return soft if soft < self._wait else self._wait  # noqa: FURB136  (a call less for every answer)
+    def _kept(self, ttl: int) -> list[Kept]:
+        """All answers at a TTL that was probed, as they came."""
+        source, others = self._sources[ttl - 1], self._replies.get(ttl, [])
+        return others if source is None else [(0, source, self._rtts[ttl - 1], EXCEEDED, ()), *others]
 
 
 def hop_of(ttl: int, kept: Sequence[Kept]) -> Hop:
     """What answered at a TTL, as results have it."""
     if len(kept) > 1:
         kept = sorted(kept, key=_attempt)
-    return Hop(
-        ttl=ttl,
-        replies=tuple(
-            [
-                Reply(address=text(address), rtt_ms=round(rtt * 1000, 4), icmp=icmp, mpls=mpls)
-                for _, address, rtt, icmp, mpls in kept
-            ]
-        ),
-    )
+    # The time is rounded as round() does, but faster.
+    replies = [
+        Reply(address=text(address), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=icmp, mpls=mpls)
+        for _, address, rtt, icmp, mpls in kept
+    ]
+    return Hop(ttl=ttl, replies=tuple(replies))
+
+
+@functools.lru_cache(maxsize=256)
+def _silent(ttl: int) -> Hop:
+    return Hop(ttl=ttl)
 
 
 def _attempt(kept: Kept) -> int:

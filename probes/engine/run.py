@@ -1,13 +1,12 @@
-"""What the engine works on: a ping or a trace in progress. No I/O, no clock."""
+"""What the engine works on: a ping in progress, or a trace (``path``, ``multitrace``). No I/O, no clock."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from probes.engine.path import WINDOW, Path
 from probes.failure import MeasureError, refusal
-from probes.observation import PingResult, TraceResult
+from probes.observation import PingResult
 
 if TYPE_CHECKING:
     import socket
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 _PING_TTL: Final = 64
 NEVER: Final = float("inf")
+EXCEEDED: Final = (11, 0)  # type and code of "time exceeded in transit" over IPv4 (RFC 792)
 # ICMP codes of "destination unreachable" by which a host speaks of itself: protocol and port unreachable, and
 # its own firewall's refusals (RFC 792, RFC 1812 5.2.7.1; RFC 4443, 3.1).
 _OF_ITSELF: Final = {4: frozenset({2, 3, 9, 10, 13}), 6: frozenset({1, 4, 5, 6})}
@@ -47,12 +47,13 @@ class Run(ABC):
     """
 
     __slots__ = ("bucket", "busy", "due", "ended", "failure", "flow", "held", "most", "over", "peer", "ready")
+    by_ttl: ClassVar = False  # whether all probes are of one flow, and a code's low octet is its TTL
 
     def __init__(self, address: str, flow: Flow, bucket: Bucket | None) -> None:
         self.peer = (address, 0)
         self.flow = flow
         self.bucket = bucket
-        self.due = NEVER  # when the engine's earliest timer for this run is set
+        self.due = NEVER  # when the earliest of the engine's timers for this run rings
         self.ready = False  # whether it stands in the engine's queue
         self.most = 255  # probes that may be waited for at once
         self.over = False  # whether the registry knows it no more
@@ -71,20 +72,31 @@ class Run(ABC):
         return (self.flow,)
 
     @abstractmethod
-    def poll(self, now: float, window: int) -> tuple[Flow, int, int] | None:
-        """Flow, code and TTL of the probe to send now."""
+    def poll(self, now: float, window: int) -> int | None:
+        """The code of the probe to send now."""
+
+    def way(self, code: int) -> tuple[Flow, int]:
+        """By which flow and with which TTL the probe goes that :meth:`poll` named last."""
+        return self.flow, code & 0xFF
 
     @abstractmethod
-    def sent(self, code: int, now: float) -> None: ...
+    def sent(self, code: int, now: float) -> bool:
+        """Note that :meth:`poll`'s probe left; whether there may be another to send now."""
 
     @abstractmethod
     def heard(self, heard: Heard) -> None: ...
 
-    @abstractmethod
-    def wake(self, now: float) -> float: ...
+    def passed(self, code: int, source: bytes, at: float) -> None:
+        """:meth:`heard` of a router by which an IPv4 probe's TTL ended, with proof: what is heard most."""
+        self.heard(Heard(code, source, at, EXCEEDED, exceeded=True))
 
     @abstractmethod
-    def closed(self, now: float) -> bool: ...
+    def wake(self) -> float:
+        """When to look again, if nothing is answered before; the past if it may be over."""
+
+    @abstractmethod
+    def closed(self, now: float) -> bool:
+        """Whether no further probe will be sent and no answer is waited for."""
 
     @abstractmethod
     def only(self, flow: Flow) -> int | None:
@@ -131,14 +143,18 @@ class Ping(Run):
         self._refused: set[int] = set()
         self.duplicates = 0
 
-    def poll(self, now: float, window: int) -> tuple[Flow, int, int] | None:  # noqa: ARG002  (traces have one)
-        if self.failure is not None or len(self._sent) >= self._count or now < self._due(now):
+    def poll(self, now: float, window: int) -> int | None:  # noqa: ARG002  (traces have one)
+        if self.failure is not None or len(self._sent) >= self._count or now < self._due():
             return None
-        return self.flow, len(self._sent), _PING_TTL
+        return len(self._sent)
 
-    def sent(self, code: int, now: float) -> None:
+    def way(self, code: int) -> tuple[Flow, int]:  # noqa: ARG002  (all go the same)
+        return self.flow, _PING_TTL
+
+    def sent(self, code: int, now: float) -> bool:
         assert code == len(self._sent)
         self._sent.append(now)
+        return False
 
     def heard(self, heard: Heard) -> None:
         if heard.code in self._rtts:
@@ -151,10 +167,10 @@ class Ping(Run):
                 "unreachable" if heard.exceeded else refusal(self.flow.version, heard.icmp[1])
             )
 
-    def wake(self, now: float) -> float:
+    def wake(self) -> float:
         if self.failure is None and len(self._sent) < self._count:
-            return self._due(now)
-        return self._sent[-1] + self._timeout if self._sent else now
+            return self._due()
+        return self._sent[-1] + self._timeout if self._sent else -NEVER
 
     def closed(self, now: float) -> bool:
         if self.failure is None and len(self._sent) < self._count:
@@ -181,10 +197,10 @@ class Ping(Run):
             raise MeasureError(self.failure, f"ping {self.address}: {self.failure}", result)
         return result
 
-    def _due(self, now: float) -> float:
+    def _due(self) -> float:
         """When the next probe may go."""
         if not self._sent:
-            return now
+            return -NEVER
         last = len(self._sent) - 1
         due = self._sent[last] + self._interval
         if self.flow.method == "tcp" and last not in self._rtts:
@@ -192,48 +208,3 @@ class Ping(Run):
             # first, which follows its answer.
             return max(due, self._sent[last] + self._timeout)
         return due
-
-
-class Trace(Run):
-    """A :class:`Path` and its flow; a probe's code is its attempt and its TTL."""
-
-    __slots__ = ("_path",)
-
-    def __init__(self, address: str, flow: Flow, bucket: Bucket | None, path: Path) -> None:
-        super().__init__(address, flow, bucket)
-        self._path = path
-
-    def poll(self, now: float, window: int = WINDOW) -> tuple[Flow, int, int] | None:
-        if self.failure is not None:
-            return None
-        probe = self._path.next(now, window)
-        return None if probe is None else (self.flow, probe[1] << 8 | probe[0], probe[0])
-
-    def sent(self, code: int, now: float) -> None:
-        self._path.sent(code & 0xFF, now)
-
-    def heard(self, heard: Heard) -> None:
-        code, source, at, icmp, error, exceeded, _, mpls = heard
-        reached = not exceeded and self.by_destination(heard)
-        self._path.answer(code & 0xFF, code >> 8, source, at, icmp, mpls, reached, error and not reached)
-
-    def wake(self, now: float) -> float:
-        return self._path.wake() if self.failure is None else now
-
-    def closed(self, now: float) -> bool:
-        return self.failure is not None or self._path.closed(now)
-
-    def only(self, flow: Flow) -> int | None:  # noqa: ARG002  (it has but one)
-        return self._path.only()
-
-    def result(self) -> TraceResult:
-        """The result; :class:`MeasureError` if the machine itself did not send."""
-        result = TraceResult(
-            method=self.flow.method,
-            port=self.flow.remote or None,
-            reached=self._path.reached,
-            hops=self._path.hops(),
-        )
-        if self.failure is not None:
-            raise MeasureError(self.failure, f"trace {self.address}: {self.failure}", result)
-        return result

@@ -13,29 +13,27 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import heapq
-import itertools
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from probes.engine.path import WINDOW
 from probes.engine.registry import Registry
-from probes.engine.run import NEVER, Run
+from probes.engine.run import NEVER
+from probes.engine.timers import Timers
 from probes.failure import error_code
 
 if TYPE_CHECKING:
     from probes.engine.batch import Batch
-    from probes.engine.flow import Flow
     from probes.engine.link import Link
     from probes.engine.pacing import Pace
-    from probes.engine.run import Heard
+    from probes.engine.run import Heard, Run
 
 _TURN: Final = 256  # packets between two turns of the event loop, some 2 ms
-_BATCHES: Final = 4  # that are read before sending again
-_TICK_S: Final = 0.001
-_FEW: Final = 16  # with so few runs the pace is no bottleneck, and a window costs nobody anything
-_WIDE: Final = 16
+_BATCHES: Final = 16  # that are read before sending again
+_TICK_S: Final = 0.002
+_FEW: Final = 16  # with so few runs each packet is read as it comes
+_WIDE: Final = 16  # the window where the pace is no bottleneck and none waits to begin; costs nobody anything
 _BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 _BUSY_S: Final = 0.01
 
@@ -52,9 +50,8 @@ class Scheduler:
         self.batches: list[Batch[Any]] = []
         self._pace = pace
         self._bucket = pace.vantage()
-        self._timers: list[tuple[float, int, Run]] = []
-        self._ready: deque[Run] = deque()
-        self._count = itertools.count()
+        self._timers = Timers()
+        self.ready: deque[Run] = deque()  # who may have something to send
         self._handle: asyncio.TimerHandle | None = None
         self._starved = False  # whether the last turn ended for want of tokens
 
@@ -71,7 +68,7 @@ class Scheduler:
 
     def begin(self, run: Run) -> None:
         self.registry.add(run)
-        self._wake(run)
+        self.wake(run)
 
     def _end(self, run: Run) -> None:
         self.forget(run)
@@ -93,12 +90,6 @@ class Scheduler:
                 self.begin(run)
                 return True
         return False
-
-    def _later(self, run: Run, at: float, now: float) -> None:
-        at = max(at, now + 0.0005)  # never again in this very turn
-        if at < run.due:  # else a timer that rings before is set already
-            run.due = at
-            heapq.heappush(self._timers, (at, next(self._count), run))
 
     def arm(self, at: float) -> None:
         """Be called at ``at``, or before if that was asked already."""
@@ -138,25 +129,31 @@ class Scheduler:
                 link.resume()
         self.arm(0.0 if more else at)
 
-    def _turn(self, now: float, *, settled: bool) -> tuple[float, int]:
+    def _turn(self, now: float, *, settled: bool) -> tuple[float, int]:  # noqa: C901  (calls would cost)
         """Send what may be sent now; when the next turn is due, and how many were sent."""
-        self._ring(now)
-        ready = self._ready
+        for run in self._timers.rung(now):
+            self.wake(run)
+        ready = self.ready
         tokens = min(_TURN, self._pace.process.tokens(now), self._bucket.tokens(now))
-        few = len(self.registry.runs) <= _FEW and all(batch.exhausted for batch in self.batches)
-        window = _WIDE if few else 1 if self._starved else WINDOW
+        begun = all(batch.exhausted for batch in self.batches)
+        window = 1 if self._starved else _WIDE if begun else WINDOW
         sent = 0
         while sent < tokens and (ready or self._admit()):
             run = ready[0]
             if not run.over:
-                probe = run.poll(now, min(window, run.most))
-                if probe is None:
+                most = run.most
+                code = run.poll(now, window if window < most else most)  # noqa: FURB136  (min() takes longer)
+                if code is None:
                     self._rest(run, now, settled=settled)
-                elif self._send(run, *probe, now):
-                    sent += 1
-                    if window > 1:
-                        continue  # it may have more
-                    self._later(run, run.wake(now), now)
+                else:
+                    more = self._send(run, code, now)
+                    if more is not None:
+                        sent += 1
+                        if more:
+                            continue
+                        at = run.wake()
+                        if at < run.due:  # else a timer is set already, as mostly
+                            self._timers.set(run, at)
             ready.popleft()
             run.ready = False
         if sent:
@@ -168,38 +165,33 @@ class Scheduler:
             return now, sent
         if ready:
             return max(now + _TICK_S, self._pace.process.ready_at(now), self._bucket.ready_at(now)), sent
-        return self._timers[0][0] if self._timers else NEVER, sent
+        return self._timers.next(), sent
 
-    def _ring(self, now: float) -> None:
-        """Let the runs be ready whose time has come."""
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            at, _, run = heapq.heappop(timers)
-            if run.due == at:
-                run.due = NEVER
-                self._wake(run)
-
-    def _wake(self, run: Run) -> None:
+    def wake(self, run: Run) -> None:
+        """Ask a run soon whether it has something to send."""
         if not run.ready:
             run.ready = True
-            self._ready.append(run)
+            self.ready.append(run)
 
     def _rest(self, run: Run, now: float, *, settled: bool) -> None:
         """End a run that has nothing more to do, or see to it later."""
-        at = run.wake(now) if settled else now
-        if settled and at <= now and run.closed(now):
+        at = run.wake() if settled else now
+        if at > now:
+            self._timers.set(run, at)
+        elif settled and run.closed(now):
             self._end(run)
         else:
-            self._later(run, at, now)
+            self._timers.set(run, now)
 
-    def _send(self, run: Run, flow: Flow, code: int, ttl: int, now: float) -> bool:
-        """Send a probe; False if it must wait, and :meth:`_later` was told."""
+    def _send(self, run: Run, code: int, now: float) -> bool | None:
+        """Send a probe; whether there may be more to send, None if it must wait, and a timer was set."""
         if run.bucket is not None:
             due = run.bucket.ready_at(now)
             if due > now:
-                self._later(run, due, now)
-                return False
+                self._timers.set(run, due)
+                return None
             run.bucket.take(now)
+        flow, ttl = (run.flow, code & 0xFF) if run.by_ttl else run.way(code)
         packet = flow.packet(code, ttl)
         now = monotonic()
         try:
@@ -208,14 +200,11 @@ class Scheduler:
             if error.errno not in _BUSY or run.busy > 100:
                 run.fail(error_code(error))
             run.busy += 1
-            self._later(run, now + _BUSY_S, now)
-            return False
-        run.sent(code, now)
-        return True
+            self._timers.set(run, now + _BUSY_S)
+            return None
+        return run.sent(code, now)
 
     def deliver(self, run: Run, heard: Heard) -> None:
         """Hand an answer to its run, which may now have more to send."""
         run.heard(heard)
-        if not run.ready:
-            run.ready = True
-            self._ready.append(run)
+        self.wake(run)

@@ -1,9 +1,4 @@
-"""The engine's sockets: one to send and one to receive for each family and protocol.
-
-What is received carries the kernel's time of receipt, so that a busy event loop does not lengthen a
-round-trip time. The kernel stamps with the wall clock; each drain samples how that lies to the monotonic
-clock, and does not use the stamps if the wall clock was stepped since the last drain.
-"""
+"""The engine's sockets: one to send and one to receive for each family and protocol."""
 
 from __future__ import annotations
 
@@ -12,101 +7,24 @@ import ctypes
 import errno
 import socket
 import struct
-import time
 from typing import TYPE_CHECKING, Final
 
-from probes.clock import Clock
-from probes.engine.packets import MAX_OCTETS
+from probes.engine.receiver import Receiver
 from probes.failure import PrivilegeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from probes.vantages.local import LocalVantage
 
 # From Linux's headers; Python's socket module lacks them.
-_SO_TIMESTAMPNS: Final = 35
-_SO_RXQ_OVFL: Final = 40
-_SO_RCVBUFFORCE: Final = 33
 _SO_ATTACH_FILTER: Final = 26
 _SOL_RAW: Final = 255
 _ICMP_FILTER: Final = 1
 _SOL_ICMPV6: Final = 58
 _ICMPV6_FILTER: Final = 1
 
-_BUFFER: Final = 16 * 2**20
-BATCH: Final = 512
-_TIMESPEC = struct.Struct("@ll")
-_COUNT = struct.Struct("@I")
-_ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_COUNT.size)
 NEEDED: Final = "CAP_NET_RAW (run as root, or give the interpreter the file capability cap_net_raw+ep)"
-
-
-class Receiver:
-    """A socket that is read in batches, each packet with its time of receipt (``time.monotonic`` seconds)."""
-
-    def __init__(self, opened: socket.socket) -> None:
-        self.socket = opened
-        self.dropped = 0  # packets that the kernel had no room for
-        self.clock = Clock()
-        stamp(opened)
-        with contextlib.suppress(OSError):
-            opened.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
-        enlarge(opened)
-
-    def drain(self) -> list[tuple[bytes, str, float]]:
-        """At most a batch of what is there: octets, source address, time of receipt."""
-        found: list[tuple[bytes, str, float]] = []
-        receive = self.socket.recvmsg
-        try:
-            octets, ancillary, _, source = receive(MAX_OCTETS, _ANCILLARY)
-        except OSError:
-            return found  # nothing, or an error that an earlier probe left on the socket
-        offset = self.clock.offset()
-        while True:
-            if len(ancillary) > 1:
-                self._count_dropped(ancillary)
-            found.append((octets, source[0] if source else "", stamped(ancillary, offset)))
-            if len(found) >= BATCH:
-                return found
-            try:
-                octets, ancillary, _, source = receive(MAX_OCTETS, _ANCILLARY)
-            except OSError:
-                return found
-
-    def _count_dropped(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
-        for level, kind, data in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, _SO_RXQ_OVFL) and len(data) >= _COUNT.size:
-                (self.dropped,) = _COUNT.unpack_from(data)
-
-    def close(self) -> None:
-        self.socket.close()
-
-
-def stamp(opened: socket.socket) -> None:
-    """Have a socket give the kernel's time of receipt; OSError."""
-    opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-
-
-def enlarge(opened: socket.socket) -> int:
-    """Make a socket's receive buffer as large as may be; its size in octets."""
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-    except OSError:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER // 4)
-    return opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel doubles it (socket(7))
-
-
-def stamped(ancillary: Iterable[tuple[int, int, bytes]], offset: float | None) -> float:
-    """When the kernel received what these control messages came with, or now if it is not known."""
-    now = time.monotonic()
-    for level, kind, data in ancillary:
-        if kind == _SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) >= _TIMESPEC.size:
-            if offset is None:
-                break
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return min(now, float(seconds + nanoseconds * 1e-9 - offset))
-    return now
 
 
 def open_sender(vantage: LocalVantage, family: int) -> socket.socket:

@@ -10,12 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from probes.simnet.router import Router
 
 _MTU = 2048  # octets read at once; the devices' MTU is 1500
-_BATCH = 32  # packets read from one device before others have a turn
+_BATCH = 128  # packets read from one device before others have a turn
 _SPIN_NS = 60_000  # how long before its time a wait ends, the rest is polled: sleeping is not more exact
 _WAKE_NS = 400_000
 _IDLE_SECONDS = 1.0
@@ -28,24 +28,38 @@ def forward(router: Router, devices: Sequence[int]) -> None:
     for descriptor in devices:
         os.set_blocking(descriptor, False)
         waiting.register(descriptor, select.EPOLLIN)
-    queue, clock, pop = router.queue, time.monotonic_ns, heapq.heappop
+    queue, clock = router.queue, time.monotonic_ns
     while True:
-        now = clock()
-        while queue and queue[0][0] <= now:
-            _, _, site, packet = pop(queue)
-            with contextlib.suppress(OSError):  # the device is going down, or its site has no such family
-                os.write(devices[site], packet)
+        _deliver(queue, devices, clock)
         events = waiting.poll(0)
         if not events:
             _sleep(waiting, queue[0][0] - clock() if queue else None)
-        for descriptor, _ in events:
-            site = site_of[descriptor]
-            for _ in range(_BATCH):
-                try:
-                    packet = os.read(descriptor, _MTU)
-                except OSError:  # nothing more for now
-                    break
-                router.receive(site, packet, clock())
+        # First all are read, so that each has the time at which it came: what is made of a packet takes ten
+        # times as long as to read it. And no answer that is due waits for that of all.
+        came = [each for descriptor, _ in events for each in _read(descriptor, site_of[descriptor], clock)]
+        for site, packet, now in came:
+            router.receive(site, packet, now)
+            _deliver(queue, devices, clock)
+
+
+def _deliver(
+    queue: list[tuple[int, int, int, bytes | bytearray]], devices: Sequence[int], clock: Callable[[], int]
+) -> None:
+    """Write what is due."""
+    while queue and queue[0][0] <= clock():
+        _, _, site, packet = heapq.heappop(queue)
+        with contextlib.suppress(OSError):  # the device is going down, or its site has no such family
+            os.write(devices[site], packet)
+
+
+def _read(descriptor: int, site: int, clock: Callable[[], int]) -> Iterator[tuple[int, bytes, int]]:
+    """What came from a site, at most a batch, with the time of each."""
+    for _ in range(_BATCH):
+        try:
+            packet = os.read(descriptor, _MTU)
+        except OSError:  # nothing more for now
+            return
+        yield site, packet, clock()
 
 
 def _sleep(waiting: select.epoll, nanoseconds: int | None) -> None:

@@ -49,7 +49,7 @@ class Own(Scenario):
     def play(self, options: Options, directory: Path) -> Evidence:
         most = max(self.size(options, part.targets) for part in self.parts)
         found: dict[str, list[float]] = defaultdict(list)
-        with Arena(self.world(options, most), directory) as arena:
+        with Arena(self.world(options, most), directory, punctual=True) as arena:
             for turn in range(options.runs):
                 for part in self.parts:
                     if turn < part.runs:

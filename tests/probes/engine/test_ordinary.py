@@ -15,7 +15,7 @@ from probes.engine.pacing import Bucket
 from probes.engine.packets import UDP, Quote
 from probes.engine.path import Path
 from probes.engine.registry import Registry
-from probes.engine.run import Heard, Trace
+from probes.engine.run import Heard
 from probes.observation import MplsLabel
 
 ROUTER = {4: socket.inet_aton("203.0.113.9"), 6: socket.inet_pton(socket.AF_INET6, "2001:db8:9::9")}
@@ -86,8 +86,7 @@ class TestShortQuotes:
     def heard(sent: list[int], answered: list[int]) -> Heard | None:
         registry = Registry()
         flow = Flow("udp", HERE, THERE, 4000, 33434, slot=registry.slot())
-        path = Path(30, 1.0, 2, 30.0)
-        trace = Trace("198.51.100.7", flow, Bucket(1000), path)
+        trace = Path("198.51.100.7", flow, Bucket(1000), 30, 1.0, 2, 30.0)
         registry.add(trace)
         for ttl in sent:
             flow.packet(ttl, ttl)

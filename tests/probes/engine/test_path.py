@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.engine.path import GAP, MAX_REPLIES, Path, Patience
+from probes.engine.flow import Flow
+from probes.engine.path import GAP, MAX_REPLIES, Path
+from probes.engine.patience import Patience
+from probes.engine.run import EXCEEDED
 
 
 @dataclass(frozen=True, order=True)
@@ -31,6 +34,18 @@ def octets(name: str) -> bytes:
 
 def name(address: str) -> str:
     return socket.inet_aton(address).rstrip(b"\0").decode()
+
+
+def trace(
+    max_ttl: int = 30,
+    wait: float = 1.0,
+    attempts: int = 2,
+    deadline: float = 30.0,
+    patience: Patience | None = None,
+) -> Path:
+    """A trace to somewhere."""
+    flow = Flow("icmp", bytes(4), octets("dst"), 1, 0)
+    return Path("192.0.2.9", flow, None, max_ttl, wait, attempts, deadline, patience)
 
 
 Network = Callable[[int, int], list[Answer]]
@@ -63,7 +78,7 @@ class Walk:
         attempts: int = 2,
         deadline: float = 30.0,
     ) -> None:
-        self.path = Path(max_ttl, wait, attempts, deadline)
+        self.path = trace(max_ttl, wait, attempts, deadline)
         self.sent: list[tuple[float, int]] = []
         now = 100.0
         coming: list[tuple[float, int, int, int, Answer]] = []
@@ -76,10 +91,10 @@ class Walk:
             if self.path.closed(now):
                 self.took = now - 100.0
                 return
-            probe = self.path.next(now)
-            if probe is not None:
-                ttl, attempt = probe
-                self.path.sent(ttl, now)
+            code = self.path.poll(now)
+            if code is not None:
+                attempt, ttl = divmod(code, 256)
+                self.path.sent(code, now)
                 self.sent.append((now, ttl))
                 for answer in network(ttl, attempt):
                     heapq.heappush(coming, (now + answer.rtt, len(self.sent), ttl, attempt, answer))
@@ -205,6 +220,90 @@ class TestPath:
         assert walk.took <= 30.01
 
 
+class TestClosing:
+    """A trace is over when the last probe that was not answered has had its wait."""
+
+    @pytest.mark.parametrize("attempts", [1, 2])
+    @pytest.mark.parametrize(("answered", "last"), [([], 10.4), ([5], 10.3), ([4, 5], 10.2), ([1], 10.4)])
+    def test_the_last_counts(self, attempts: int, answered: list[int], last: float) -> None:
+        path = trace(5, 1.0, attempts)
+        for ttl in range(1, 6):
+            path.sent(ttl, 9.9 + ttl / 10)
+        for ttl in answered:
+            path.passed(ttl, octets("r"), 10.5)
+        path.poll(10.9)  # some are given up
+        assert not path.closed(last + 0.99)
+        if attempts == 1:
+            assert path.wake() == pytest.approx(last + 1.0)
+            assert path.closed(last + 1.01)
+
+
+class TestWindow:
+    """So many probes are waited for at once as the caller allows, and fewer where answers are slow."""
+
+    @staticmethod
+    def burst(path: Path, now: float, window: int) -> int:
+        """How many probes leave at once."""
+        count = 0
+        more = True
+        while more and (code := path.poll(now, window)) is not None:
+            more = path.sent(code, now)
+            count += 1
+        assert path.poll(now, window) is None
+        return count
+
+    @pytest.mark.parametrize("window", [1, 2, 4, 16])
+    def test_is_kept(self, window: int) -> None:
+        path = trace()
+        assert self.burst(path, 10.0, window) == min(window, GAP)
+        path.passed(1, octets("r1"), 10.01)
+        assert self.burst(path, 10.01, window) == 1
+
+    def test_slow_answers_narrow_it(self) -> None:
+        """Else the last probes would leave together, and the trace be over before the first was answered."""
+        path = trace(wait=1.0)
+        assert self.burst(path, 10.0, 16) == GAP
+        path.passed(1, octets("r1"), 10.6)
+        assert self.burst(path, 10.6, 16) == 0
+        path.passed(2, octets("r2"), 10.7)
+        assert self.burst(path, 10.7, 16) == 1
+
+
+class TestPassed:
+    """The short way of noting what a router answered does what the long way does."""
+
+    @given(
+        attempts=st.sampled_from([1, 2]),
+        steps=st.lists(
+            st.tuples(st.integers(1, 9), st.integers(0, 1), st.sampled_from(["r1", "r2"]), st.floats(0, 0.4)),
+            max_size=40,
+        ),
+        ended=st.one_of(st.none(), st.integers(1, 9)),
+    )
+    def test_agrees(self, attempts: int, steps: list[tuple[int, int, str, float]], ended: int | None) -> None:
+        short, long = (trace(8, 1.0, attempts) for _ in range(2))
+        now = 10.0
+        for number, (ttl, attempt, router, pause) in enumerate(steps):
+            now += pause
+            for path in (short, long):
+                probe = path.poll(now)
+                if probe is not None:
+                    path.sent(probe, now)
+                if number == 20 and ended is not None:
+                    path.answer(ended, 0, octets("dst"), now, reached=True)
+            if number % 5 == 4:
+                for path in (short, long):
+                    path.answer(ttl, attempt, octets("r3"), now, (3, 1))
+            short.passed(attempt << 8 | ttl, octets(router), now)
+            long.answer(ttl, attempt, octets(router), now, EXCEEDED)
+            assert short.poll(now) == long.poll(now)
+            assert (short.wake(), short.closed(now)) == (long.wake(), long.closed(now))
+        assert short.hops() == long.hops()
+        assert (short.reached, short.duplicates) == (long.reached, long.duplicates)
+        assert short._patience.slowest_s == long._patience.slowest_s
+        assert short._patience.answers == long._patience.answers
+
+
 class TestPatience:
     """Silence is waited for ten times as long as the slowest answer took, within bounds."""
 
@@ -224,7 +323,7 @@ class TestPatience:
 
     def test_paths_tell_what_they_heard(self) -> None:
         patience = Patience()
-        path = Path(30, 5.0, 1, 30.0, patience)
+        path = trace(30, 5.0, 1, 30.0, patience)
         for ttl, rtt in ((1, 0.2), (2, 0.7), (3, 0.1)):
             path.sent(ttl, 1.0)
             path.answer(ttl, 0, octets("r"), 1.0 + rtt)
@@ -234,7 +333,7 @@ class TestPatience:
     def test_a_trace_ends_sooner_with_experience(self) -> None:
         patience = Patience()
         patience.answers, patience.slowest_s = Patience.ANSWERS, 0.01
-        path = Path(30, 5.0, 1, 30.0, patience)
+        path = trace(30, 5.0, 1, 30.0, patience)
         for ttl in range(1, GAP + 1):
             path.sent(ttl, 1.0)
         assert not path.closed(1.4)

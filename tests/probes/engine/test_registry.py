@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import struct
+from collections import deque
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
 
 from probes.engine import packets
 from probes.engine.flow import Flow, Method
 from probes.engine.pacing import Bucket
 from probes.engine.registry import Registry
-from probes.engine.run import Heard, Ping
+from probes.engine.run import Heard, Ping, Run
 from probes.failure import MeasureError
 
 HERE, THERE, ROUTER = "192.0.2.1", "198.51.100.7", "203.0.113.9"
@@ -158,3 +162,83 @@ class TestSegments:
         )
         good = TCP(sport=443, dport=0x4321, ack=(sequence + 1) & 0xFFFFFFFF, flags="SA")
         assert bench.segment(bytes(IP(src=ROUTER) / good)) is None
+
+
+class Ear(Ping):
+    """A ping that keeps what it is told."""
+
+    def __init__(self, method: Method, registry: Registry) -> None:
+        flow = Flow(method, packed(HERE), packed(THERE), 0x4321, 443, b"", registry.slot())
+        super().__init__(THERE, flow, None, 1, 0.0, 1.0)
+        self.told: list[Heard] = []
+        registry.add(self)
+
+    def heard(self, heard: Heard) -> None:
+        self.told.append(heard)
+
+
+class TestBatch:
+    """What is matched by the batch is matched as one packet at a time would be."""
+
+    @given(
+        method=st.sampled_from(["icmp", "udp"]),
+        quoted=st.sampled_from([28, 44, 48, 128, 160]),
+        kind=st.sampled_from([0, 3, 8, 11, 11]),
+        code=st.sampled_from([0, 0, 1, 3]),
+        changes=st.lists(st.tuples(st.integers(0, 79), st.integers(0, 255)), max_size=2),
+        cut=st.integers(0, 40),
+    )
+    @example(method="icmp", quoted=48, kind=11, code=0, changes=[(25, 4)], cut=0)
+    @example(method="icmp", quoted=48, kind=11, code=0, changes=[(34, 1)], cut=0)
+    @example(method="icmp", quoted=48, kind=11, code=0, changes=[(37, 17)], cut=0)
+    @example(method="udp", quoted=48, kind=0, code=0, changes=[], cut=0)
+    def test_agrees(
+        self, method: Method, quoted: int, kind: int, code: int, changes: list[tuple[int, int]], cut: int
+    ) -> None:
+        registry = Registry()
+        ear = Ear(method, registry)
+        probe = ear.flow.packet(0, 1) + bytes(150)
+        body = probe[28:72] if kind == 0 else probe[:quoted]
+        packet = bytearray(bytes(IP(src=ROUTER, dst=HERE) / ICMP(type=kind, code=code, id=0, seq=0) / body))
+        for at, value in changes:
+            packet[at % len(packet)] = value
+        size = len(packet) - cut % len(packet)
+        # What an earlier packet left behind this one in the buffer is no part of it.
+        told: deque[Run] = deque()
+        others = registry.batch4(bytearray(5) + packet + bytes(200), [(5, size, 7.5)], told)
+        quickly, ear.told = ear.told, []
+        found = registry.packet4(bytes(packet[:size]), b"", 7.5)
+        if told:
+            assert (list(told), others) == ([ear], [])
+            assert found is not None
+            assert (found[0], [found[1]]) == (ear, quickly)
+        else:
+            assert (others, quickly) == ([0], [])
+
+    @pytest.mark.parametrize("method", ["icmp", "udp"])
+    def test_the_usual_needs_no_closer_look(self, method: Method) -> None:
+        registry = Registry()
+        ear = Ear(method, registry)
+        probe = ear.flow.packet(0, 1)
+        packets = [bytes(IP(src=ROUTER, dst=HERE) / ICMP(type=11) / probe)]
+        if method == "icmp":
+            packets.append(bytes(IP(src=THERE, dst=HERE) / ICMP(type=0) / probe[28:]))
+        starts = itertools.accumulate(map(len, packets), initial=0)
+        places = [(start, len(each), 7.5) for start, each in zip(starts, packets, strict=False)]
+        told: deque[Run] = deque()
+        assert registry.batch4(bytearray(b"".join(packets) + bytes(99)), places, told) == []
+        assert list(told) == [ear]
+        assert [heard.source for heard in ear.told] == [packed(ROUTER), packed(THERE)][: len(packets)]
+
+    @pytest.mark.parametrize("kind", [0, 11])
+    def test_a_guessed_cookie_is_left_for_a_closer_look(self, kind: int) -> None:
+        registry = Registry()
+        ear = Ear("icmp", registry)
+        probe = bytearray(ear.flow.packet(0, 1))
+        probe[-1] ^= 1
+        body = bytes(probe[28:] if kind == 0 else probe)
+        packet = bytearray(bytes(IP(src=ROUTER, dst=HERE) / ICMP(type=kind) / body))
+        told: deque[Run] = deque()
+        assert registry.batch4(packet, [(0, len(packet), 7.5)], told) == [0]
+        assert not told
+        assert registry.packet4(bytes(packet), b"", 7.5) is None

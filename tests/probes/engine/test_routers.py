@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.engine import routers
+from probes.engine.flow import Flow
 from probes.engine.path import RETRY_S, Path
 from probes.engine.routers import SURE, TRIES, Routers
 
@@ -91,7 +92,8 @@ class TestRetries:
     @staticmethod
     def path(known: Routers, attempts: int = 2) -> Path:
         """A trace on which TTL 2 did not answer, and TTL 1 and 3 did."""
-        path = Path(3, 1.0, attempts, 30.0, routers=known)
+        flow = Flow("icmp", bytes(4), bytes(4), 1, 0)
+        path = Path("192.0.2.9", flow, None, 3, 1.0, attempts, 30.0, routers=known)
         for ttl in (1, 2, 3):
             path.sent(ttl, 10.0)
         path.answer(1, 0, A, 10.01)
@@ -104,9 +106,9 @@ class TestRetries:
         now, count = 10.0, 1
         while not path.closed(now):
             now += 0.1
-            probe = path.next(now)
+            probe = path.poll(now)
             if probe is not None:
-                assert probe == (2, count)
+                assert probe == count << 8 | 2
                 path.sent(2, now)
                 count += 1
             assert now < 30
@@ -138,7 +140,7 @@ class TestRetries:
         known.note(2, 0, B, A, C, 10.0)
         paths = [self.path(known) for _ in range(10)]
         for path in paths:
-            path.next(10.5)
+            path.poll(10.5)
         due = sorted(min(path._retries.values()) for path in paths)
         assert due[0] == pytest.approx(10.0 + RETRY_S)
         assert all(later - earlier >= 0.0199 for earlier, later in itertools.pairwise(due))

@@ -474,7 +474,7 @@ class TestScale:
                 assert engine.strangers == 0
         assert most > 0xFFFF
         assert seen == Counter(made.targets)
-        assert answered > 69_000  # the machine may be busy, and what plays the Internet then drops some
+        assert answered > 0xFFFF  # the machine may be busy, and what plays the Internet then drops some
 
     async def test_overflow_is_told_and_is_no_loss(self, odd: Odd) -> None:
         made = odd.tree("plain")

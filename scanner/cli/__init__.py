@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "scan": ("scanner.cli.scan", "Measure and judge every endpoint of a register."),
     "demo": ("scanner.cli.demo", "Run the main job on a simulated Internet."),
     "judge": ("scanner.cli.judge", "Judge recorded observations; the network is never touched."),
+    "report": ("scanner.cli.report", "Write a finished run in another format: a page, OSCAL, CSV, …"),
     "diff": ("scanner.cli.diff", "Say what changed between two runs, and why."),
     "advise": ("scanner.cli.advise", "Say where one more vantage would prove most."),
     "probe": ("scanner.cli.probe", "Ping or trace addresses, as a scan does; no register, no verdict."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import os
 import signal
@@ -187,10 +188,28 @@ def read_run(path: Path) -> Run:
         raise click.ClickException(f"{path}: cannot be read: {error.strerror}") from error
     if len(octets) > MAX_RUN_OCTETS:
         raise click.ClickException(f"{path}: is larger than {MAX_RUN_OCTETS} octets")
+    # A run is millions of values that all stay: to look for garbage among them takes longer than to read it.
+    gc.disable()
     try:
-        return decode(octets)
+        run = decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise click.ClickException(printable(f"{path}: is no run of sarhad: {error}")) from error
+    finally:
+        gc.freeze()
+        gc.enable()
+    for field, time in (("started", run.started), ("finished", run.finished)):
+        if not _is_time(time):
+            raise click.ClickException(
+                printable(f"{path}: {field}: {time[:40]!r} is not a time with its zone, as in RFC 3339")
+            )
+    return run
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def told(load: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 _NEAR_KM: Final = 200.0  # what answers from within this is drawn at the vantage
 _LARGEST_KM: Final = 400.0  # areas larger than this say little, and would hide the rest
 _ROUND_KM: Final = 25.0  # areas around a vantage that differ by less are drawn once
+# Units, at least, of the radius of an area, that it is seen around its vantage, and beside those of other kinds.
+_LEAST: Final = {"inside": 24, "outside": 31, "edge": 38, "other": 45}
+_KM_PER_DEGREE: Final = 111.2
 _MAX_LABELS: Final = 40
-_LETTER: Final = 17  # units, about, of a label's letter
-_LINE: Final = 34
+_LETTER: Final = 22  # units, about, of a label's letter
+_LINE: Final = 44
 
 
 class Place(NamedTuple):
@@ -141,7 +144,7 @@ def _pins(frame: Frame, vantages: Iterable[VantageUsed]) -> Iterator[Pin]:
     taken: list[tuple[float, float, float, float]] = []
     for one in shown:
         x, y = frame.point(one.latitude, one.longitude)
-        taken.append((x - 14, y - 14, x + 14, y + 14))
+        taken.append((x - 18, y - 18, x + 18, y + 18))
     for index, one in enumerate(shown):
         x, y = frame.point(one.latitude, one.longitude)
         name = one.city or one.id
@@ -156,12 +159,12 @@ def _label(
 ) -> tuple[int, int, str] | None:
     """Where a name has room: to the right of its pin, to the left, above or below; kept in ``taken``."""
     for left, base, anchor, at in (
-        (x + 20, y + 10, "start", x + 20),
-        (x - 20 - length, y + 10, "end", x - 20),
-        (x - length / 2, y - 22, "middle", x),
-        (x - length / 2, y + 44, "middle", x),
+        (x + 24, y + 14, "start", x + 24),
+        (x - 24 - length, y + 14, "end", x - 24),
+        (x - length / 2, y - 30, "middle", x),
+        (x - length / 2, y + 58, "middle", x),
     ):
-        box = (left, base - _LINE + 8, left + length, base + 8)
+        box = (left, base - _LINE + 12, left + length, base + 8)
         inside = box[0] >= 0 and box[1] >= 0 and box[2] <= frame.size[0] and box[3] <= frame.size[1]
         if inside and not any(_meet(box, other) for other in taken):
             taken.append(box)
@@ -189,7 +192,8 @@ def _areas(frame: Frame, run: Run, vantages: Mapping[str, VantageUsed]) -> Itera
     for (name, kind, radius_km), count in sorted(counts.items(), key=lambda each: (-each[0][2], each[0])):
         vantage = vantages[name]
         if frame.holds(vantage.latitude, vantage.longitude):
-            outline = disk_path(frame, vantage.latitude, vantage.longitude, radius_km)
+            drawn_km = max(radius_km, _LEAST[kind] / frame.scale * _KM_PER_DEGREE)
+            outline = disk_path(frame, vantage.latitude, vantage.longitude, drawn_km)
             yield Area(outline, kind, count, radius_km, vantage.city or name)
 
 

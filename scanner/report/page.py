@@ -13,13 +13,14 @@ import hashlib
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import jinja2
 import msgspec
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from scanner.drift import drift
 from scanner.metrics import STATUSES
@@ -126,7 +127,7 @@ class _Bodies:
         return self._chunks
 
     def _pack(self) -> None:
-        packed = base64.b64encode(zlib.compress(msgspec.json.encode(self._chunk)))
+        packed = base64.b64encode(zlib.compress(msgspec.json.encode(self._chunk), 4))
         self._chunks.append(Markup(packed.decode()))  # noqa: S704  Base64
         self._chunk = []
 
@@ -180,7 +181,12 @@ def _controls(run: Run) -> Iterator[tuple[str, str, str]]:
 
 def _run_text(text: str) -> Markup:
     """Words of the run itself, which are English."""
-    return Markup('<span class="run" lang="en" dir="ltr">{}</span>').format(printable(text))
+    return Markup(f'<span class="run" lang="en" dir="ltr">{escape(printable(text))}</span>')  # noqa: S704
+
+
+def _moment(time: str) -> str:
+    """A run's time for people, who read it in UTC and to the second."""
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _text(value: Any) -> str:
@@ -240,6 +246,7 @@ def _environment() -> jinja2.Environment:
         nearest=_nearest,
         network=_network,
         run_text=_run_text,
+        moment=_moment,
     )
     return environment
 

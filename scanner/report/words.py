@@ -38,6 +38,7 @@ class Words:
             name: Markup('<span data-t="{}">{}</span>').format(name, text)
             for name, text in self._plain.items()
         }
+        self._badges: dict[tuple[str, str], Markup] = {}
 
     def __call__(self, name: str) -> Markup:
         """A fixed text; KeyError where there is none of that name."""
@@ -55,7 +56,13 @@ class Words:
 
     def badge(self, group: str, value: str) -> Markup:
         """A value of the run as a coloured word; ``group`` has all of its values."""
-        return Markup('<span class="badge {}">{}</span>').format(value, self._marked[f"{group}.{value}"])
+        known = self._badges.get((group, value))
+        if known is None:
+            text = self._marked[f"{group}.{value}"]
+            known = self._badges[group, value] = Markup('<span class="badge {}">{}</span>').format(
+                value, text
+            )
+        return known
 
     def rule(self, name: str) -> Markup | str:
         """What a rule says; nothing of one that a later version has."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NEAR_KM: Final = 200.0  # what answers from within this is drawn at the vantage
 _LARGEST_KM: Final = 400.0  # areas larger than this say little, and would hide the rest
 _ROUND_KM: Final = 25.0  # areas around a vantage that differ by less are drawn once
-# Units, at least, of the radius of an area, that it is seen around its vantage, and beside those of other kinds.
+# The least radius in units of each kind of area, so that all are seen around their vantage.
 _LEAST: Final = {"inside": 24, "outside": 31, "edge": 38, "other": 45}
 _KM_PER_DEGREE: Final = 111.2
 _MAX_LABELS: Final = 40

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_RUN_OCTETS: Final = 4 << 30
 
 
@@ -207,8 +208,9 @@ def read_run(path: Path) -> Run:
 
 def _is_time(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
+        time = datetime.fromisoformat(text)
+        return time.tzinfo is not None and time.astimezone(UTC) > _EPOCH
+    except (ValueError, OverflowError):
         return False
 
 

@@ -6,7 +6,7 @@ rest passes, with its findings as output.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -31,7 +31,7 @@ def render(run: Run) -> bytes:
 
 
 def _suite(root: Element, run: Run, provider: str, results: tuple[EndpointResult, ...]) -> None:
-    started = datetime.fromisoformat(run.started).replace(tzinfo=None).isoformat(timespec="seconds")
+    started = f"{datetime.fromisoformat(run.started).astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
     attributes = {"name": printable(provider), "timestamp": started, "errors": "0", **_counts(results)}
     suite = SubElement(root, "testsuite", attributes)
     properties = SubElement(suite, "properties")

@@ -12,7 +12,7 @@ import json
 import re
 import uuid
 from collections import defaultdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -38,7 +38,14 @@ _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>&~^$])")
 
 def render(run: Run) -> bytes:
     """The document as JSON."""
-    return json.dumps(_document(run), ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(_without_empty(_document(run)), ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def _without_empty(value: Any) -> Any:
+    """A document without its empty lists, which OSCAL does not have."""
+    if isinstance(value, dict):
+        return {name: _without_empty(each) for name, each in value.items() if each != []}
+    return [_without_empty(each) for each in value] if isinstance(value, list) else value
 
 
 def _document(run: Run) -> dict[str, Any]:
@@ -64,7 +71,7 @@ def _document(run: Run) -> dict[str, Any]:
                     {
                         "uuid": plan,
                         "title": policy,
-                        "description": json.dumps(run.policy.get("thresholds", {}), sort_keys=True),
+                        "description": _line(f"Thresholds: {json.dumps(run.policy.get('thresholds'))}"),
                     },
                     *(
                         {
@@ -87,22 +94,23 @@ class _Results:
         self.run = run
         self.provider = provider
         self.results = results
-        self.by_control: defaultdict[str, list[Finding]] = defaultdict(list)
+        self.by_control: defaultdict[str, list[tuple[EndpointResult, Finding]]] = defaultdict(list)
         for result in results:
             for finding in result.findings:
                 if finding.status != "not_applicable":
-                    self.by_control[finding.control].append(finding)
+                    self.by_control[finding.control].append((result, finding))
 
     def document(self) -> dict[str, Any]:
-        document = {
+        return {
             **_head(self.run, self.provider),
             "local-definitions": {"inventory-items": [self._item(one) for one in self.results]},
             "reviewed-controls": _reviewed(sorted(self.by_control)),
             "observations": [self._observation(one) for one in self.results],
-            "risks": [self._risk(one) for each in self.by_control.values() for one in each if _at_stake(one)],
+            "risks": [
+                self._risk(*one) for each in self.by_control.values() for one in each if _at_stake(one[1])
+            ],
             "findings": [self._finding(*each) for each in sorted(self.by_control.items())],
         }
-        return {name: value for name, value in document.items() if value != []}
 
     def _item(self, result: EndpointResult) -> dict[str, Any]:
         return {
@@ -123,7 +131,7 @@ class _Results:
     def _observation(self, result: EndpointResult) -> dict[str, Any]:
         verdict = result.verdict
         cited = dict.fromkeys((*verdict.evidence, *verdict.path_evidence))
-        document = {
+        return {
             "uuid": self._id("observation", result.endpoint),
             "title": _line(f"Verdict on {result.endpoint}"),
             "description": _line(f"{verdict.location}: {verdict.reason}"),
@@ -150,33 +158,31 @@ class _Results:
             ],
             "collected": _time(self.run.finished),
         }
-        return {name: value for name, value in document.items() if value != []}
 
-    def _finding(self, control: str, findings: Sequence[Finding]) -> dict[str, Any]:
-        bad = [one for one in findings if _at_stake(one)]
-        failed = any(one.status == "violation" for one in bad)
+    def _finding(self, control: str, each: Sequence[tuple[EndpointResult, Finding]]) -> dict[str, Any]:
+        bad = [one for one in each if _at_stake(one[1])]
+        failed = any(finding.status == "violation" for _, finding in bad)
         state = {
             "state": "not-satisfied" if bad else "satisfied",
             "reason": "fail" if failed else "other" if bad else "pass",
         }
-        document = {
+        return {
             "uuid": self._id("finding", control),
             "title": _line(f"{control} of {self.provider}"),
             "description": _line(
-                f"{len(bad)} of {len(findings)} endpoints do not show that they comply. {findings[0].clause}"
+                f"{len(bad)} of {len(each)} endpoints do not show that they comply. {each[0][1].clause}"
             ),
             "target": {"type": "objective-id", "target-id": f"{control}_obj", "status": state},
             "related-observations": [
-                {"observation-uuid": self._id("observation", one.endpoint)} for one in findings
+                {"observation-uuid": self._id("observation", result.endpoint)} for result, _ in each
             ],
-            "related-risks": [{"risk-uuid": self._id("risk", one.endpoint, control)} for one in bad],
+            "related-risks": [{"risk-uuid": self._id("risk", result.endpoint, control)} for result, _ in bad],
         }
-        return {name: value for name, value in document.items() if value != []}
 
-    def _risk(self, finding: Finding) -> dict[str, Any]:
+    def _risk(self, result: EndpointResult, finding: Finding) -> dict[str, Any]:
         return {
-            "uuid": self._id("risk", finding.endpoint, finding.control),
-            "title": _line(f"{finding.control}: {finding.endpoint}"),
+            "uuid": self._id("risk", result.endpoint, finding.control),
+            "title": _line(f"{finding.control}: {result.endpoint}"),
             "description": _line(finding.reason),
             "statement": _line(finding.clause),
             "props": list(
@@ -188,7 +194,7 @@ class _Results:
                 )
             ),
             "status": _RISKS[finding.status],
-            "related-observations": [{"observation-uuid": self._id("observation", finding.endpoint)}],
+            "related-observations": [{"observation-uuid": self._id("observation", result.endpoint)}],
         }
 
     def _id(self, *what: str) -> str:
@@ -238,7 +244,7 @@ def _line(text: str) -> str:
 
 
 def _time(text: str) -> str:
-    return datetime.fromisoformat(text).isoformat()
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat()
 
 
 def _uuid(run: Run, *what: str) -> str:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 ATTENTION: Final = ("violation", "indeterminate", "waived")
 MOST_UNPACKED: Final = 500  # endpoints of a page with all in plain sight
 _CHUNK: Final = 100  # endpoints that are packed together
-_MEANT: Final = {"location": LOCATIONS, "assurance": ASSURANCES, "status": STATUSES}
+MEANT: Final = {"location": LOCATIONS, "assurance": ASSURANCES, "status": STATUSES}
 POLICY: Final = (
     "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:;"
     " base-uri 'none'; form-action 'none'"
@@ -237,7 +237,7 @@ def _environment() -> jinja2.Environment:
         policy=POLICY.format(style=_digest(style), script=_digest(script)),
         statuses=STATUSES,
         locations=LOCATIONS,
-        meant=_MEANT,
+        meant=MEANT,
         rules=sorted(name.removeprefix("rule.") for name in words if name.startswith("rule.")),
         trusted=lambda vantage: getattr(vantage, "location_ok", True),
         scrubbed=lambda verdict: getattr(verdict, "scrubbed", None),

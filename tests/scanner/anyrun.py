@@ -95,7 +95,7 @@ def sample(
 
 def _vantage(id_: str, city: str, latitude: float, longitude: float) -> VantageUsed:
     return VantageUsed(
-        id=id_, city=city, latitude=latitude, longitude=longitude, location_error_km=5, kind="local"
+        id=id_, city=city, latitude=latitude, longitude=longitude, location_error_km=5.0, kind="local"
     )
 
 

@@ -264,8 +264,8 @@ class TestMap:
 
     def test_a_claim_that_physics_rules_out_places_nothing(self) -> None:
         run = sample()
-        near = replace(run.claims["198.18.0.1"][0], latitude=51.5, longitude=0.0)
-        (_, region) = maps(replace(run, claims={"198.18.0.1": (near,)}, observations=()))
+        far = replace(run.claims["198.18.0.1"][0], latitude=51.5, longitude=0.0)
+        (_, region) = maps(replace(run, claims={"198.18.0.1": (far,)}))
         assert region.ways == ()
 
     def test_everything_at_home_needs_one_map(self) -> None:

@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian packages that tests run over the simulated Internet, and the command each brings.
-TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2 postgres:postgresql
+TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2 postgres:postgresql chromium:chromium
 bench-probes: TOOLS += fping:fping nmap:nmap
 
 help:
@@ -63,6 +63,12 @@ $(VENV)/bench.stamp: $(VENV)/run.stamp requirements-bench.lock
 		|| echo "Going on without the peers from PyPI." >&2
 	@touch $@
 
+# What two tests hold OSCAL and OCSF against; they are skipped, with the reason, where it is not installed.
+$(VENV)/oscal.stamp: $(VENV)/dev.stamp requirements-oscal.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-oscal.lock \
+		|| echo "Going on without what OSCAL is held against." >&2
+	@touch $@
+
 bench-probes: $(VENV)/bench.stamp tools
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench $(or $(BENCH),--write-readme)
 
@@ -90,6 +96,7 @@ lock: $(VENV)/dev.stamp
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev --group build --universal --python-version 3.11 --generate-hashes --no-header $(LOCK) -o requirements-dev.lock
 	@$(BIN)/uv pip compile -q pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements.lock
 	@$(BIN)/uv pip compile -q --group bench --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements-bench.lock
+	@$(BIN)/uv pip compile -q --group oscal --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements-oscal.lock
 
 clean:
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

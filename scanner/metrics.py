@@ -1,7 +1,7 @@
 """Prometheus metrics of a run, rendered from the run and nothing else.
 
 No address, hop or reason stands in a label: labels are bounded by the register and the vantages. For cron
-the metrics go to a file that node_exporter's textfile collector reads, replaced atomically.
+the metrics go to a file that node_exporter's textfile collector reads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
-from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -20,7 +20,6 @@ from scanner.verdict import ASSURANCES, LOCATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from prometheus_client import Metric
 
@@ -171,13 +170,6 @@ class RunCollector(Collector):
         for (vantage, kind, reason), count in sorted(counts.items()):
             family.add_metric((vantage, kind, str(reason)), count)
         return family
-
-
-def write(run: Run, path: Path) -> None:
-    """Replace the text file at ``path`` atomically; raises OSError."""
-    registry = CollectorRegistry()
-    registry.register(RunCollector(run))
-    write_to_textfile(str(path), registry)
 
 
 def _timestamp(date: str) -> float:

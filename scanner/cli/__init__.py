@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "scan": ("scanner.cli.scan", "Measure and judge every endpoint of a register."),
     "demo": ("scanner.cli.demo", "Run the main job on a simulated Internet."),
     "judge": ("scanner.cli.judge", "Judge recorded observations; the network is never touched."),
+    "report": ("scanner.cli.report", "Write a finished run in another format: a page, OSCAL, CSV, …"),
     "history": ("scanner.cli.history", "Say what was judged of an endpoint, and when that changed."),
     "store": ("scanner.cli.store", "List, show and prune the runs of a store."),
     "diff": ("scanner.cli.diff", "Say what changed between two runs, and why."),

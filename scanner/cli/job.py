@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hashlib
-import io
 import os
 import signal
 import sys
@@ -26,15 +26,15 @@ from probes.failure import VantageError
 from probes.observation import now
 from probes.target import Settings
 from probes.vantages.vantage import load_vantages
-from scanner import metrics
 from scanner.cli import exits
 from scanner.judge import Inputs, compose, special_name
 from scanner.policy import SEVERITIES
 from scanner.record import RecordError, read_observations
 from scanner.register import load_register
+from scanner.report.formats import FORMATS
 from scanner.report.text import printable
 from scanner.rulebook import load_policy
-from scanner.run import FileUsed, decode, encode, encode_observations
+from scanner.run import FileUsed, decode
 from scanner.scan import Scan
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_RUN_OCTETS: Final = 4 << 30
-FORMATS: Final = ("table", "json", "jsonl", "prometheus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +208,29 @@ def read_run(name: str, place: str | None = None) -> Run:
         raise click.ClickException(f"{path}: cannot be read: {error.strerror}") from error
     if len(octets) > MAX_RUN_OCTETS:
         raise click.ClickException(f"{path}: is larger than {MAX_RUN_OCTETS} octets")
+    # A run is millions of values that all stay: to look for garbage among them takes longer than to read it.
+    gc.disable()
     try:
-        return decode(octets)
+        run = decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise click.ClickException(printable(f"{path}: is no run of sarhad: {error}")) from error
+    finally:
+        gc.freeze()
+        gc.enable()
+    for field, time in (("started", run.started), ("finished", run.finished)):
+        if not _is_time(time):
+            raise click.ClickException(
+                printable(f"{path}: {field}: {time[:40]!r} is not a time with its zone, as in RFC 3339")
+            )
+    return run
+
+
+def _is_time(text: str) -> bool:
+    try:
+        time = datetime.fromisoformat(text)
+        return time.tzinfo is not None and time.astimezone(UTC) > _EPOCH
+    except (ValueError, OverflowError):
+        return False
 
 
 def told(load: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
@@ -267,41 +286,28 @@ def finish(run: Run, outputs: Sequence[Output], fail: Fail, fail_on: str | None)
 
 def write(run: Run, output: Output) -> None:
     """Write one output; files are replaced atomically, so that a reader never sees half of one."""
-    try:
-        if output.path is None:
-            _write_stream(run, output.format)
-        elif output.format == "prometheus":
-            metrics.write(run, output.path)
-        else:
-            _replace(output.path, _rendered(run, output.format))
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise click.ClickException(f"{output.path}: cannot be written: {error.strerror}") from error
+    if output.path is None:
+        _write_stream(run, output.format)
+    else:
+        replace(output.path, FORMATS[output.format](run))
 
 
 def _write_stream(run: Run, format_: str) -> None:
     if format_ == "table":
-        from scanner.report.table import render  # noqa: PLC0415  rich is slow to import
+        from scanner.report import table  # noqa: PLC0415  rich is slow to import
 
-        render(run, sys.stdout)
+        table.write(run, sys.stdout)
     else:
-        sys.stdout.buffer.write(_rendered(run, format_))
+        sys.stdout.buffer.write(FORMATS[format_](run))
     sys.stdout.flush()
 
 
-def _rendered(run: Run, format_: str) -> bytes:
-    if format_ == "json":
-        return encode(run)
-    if format_ == "jsonl":
-        return encode_observations(run.observations)
-    if format_ == "prometheus":
-        return metrics.render(run)
-    from scanner.report.table import render  # noqa: PLC0415  rich is slow to import
-
-    stream = io.StringIO()
-    render(run, stream)
-    return stream.getvalue().encode()
+def replace(path: Path, octets: bytes) -> None:
+    """Replace a file; that it cannot be written becomes a message."""
+    try:
+        _replace(path, octets)
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _replace(path: Path, octets: bytes) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scanner.cli.job import FORMATS
 from scanner.policy import SEVERITIES
+from scanner.report.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ def outputs(command: _F) -> _F:
         click.option(
             "--format",
             "format_",
-            type=click.Choice(FORMATS),
+            type=click.Choice(list(FORMATS)),
             default="table",
             show_default=True,
             envvar="SARHAD_FORMAT",

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from scanner.cli import job, options
-from scanner.cli.job import FORMATS
 from scanner.cli.rows import print_json, print_table
+from scanner.report.formats import FORMATS
 
 
 @click.group()
@@ -53,7 +53,7 @@ def list_(place: str, limit: int, format_: str) -> None:
 @store.command()
 @click.argument("run")
 @options.store
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="table", show_default=True)
 def show(run: str, place: str, format_: str) -> None:
     """Write one run as its scan would have.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,14 @@ _HEADINGS = ("ENDPOINT", "CLASS", "VERDICT", "ASSURANCE", "PATH", "POLICY")
 _PIPE_COLUMNS = 120  # a pipe has no width of its own
 
 
-def render(run: Run, stream: TextIO) -> None:
+def render(run: Run) -> bytes:
+    """The table as it looks where there is no terminal."""
+    stream = io.StringIO()
+    write(run, stream)
+    return stream.getvalue().encode()
+
+
+def write(run: Run, stream: TextIO) -> None:
     """Write every endpoint, in the register's order, and a summary to ``stream``."""
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:

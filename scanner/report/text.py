@@ -15,7 +15,7 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def printable(text: str, limit: int = MAX_CHARACTERS) -> str:
     """``text`` with every control, format and unassigned character escaped, at most ``limit`` long."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # by Python's word, nothing but letters, marks, numbers, signs and the blank
         return _shorten(text, limit)
     return _shorten("".join(_escape(character) for character in text), limit)
 

@@ -12,6 +12,7 @@ import pytest
 from geodata.sources.published import PUBLISHED
 from scanner.cli import COMMANDS, cli, exits
 from scanner.metrics import RunCollector
+from scanner.report.formats import FORMATS
 from scanner.rules import RULES
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class TestReadme:
             assert any(f"`{name}" in DOCS for name in option.opts), option.opts
             if option.envvar is not None:
                 assert f"`{option.envvar}`" in DOCS
+
+    @pytest.mark.parametrize("name", FORMATS)
+    def test_every_format(self, name: str) -> None:
+        assert f"`{name}`" in DOCS
 
     @pytest.mark.parametrize("name", [name for name in vars(exits) if name.isupper()])
     def test_every_exit_status(self, name: str) -> None:

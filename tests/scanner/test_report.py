@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from probes.observation import PingObservation, PingResult
 from scanner import metrics
-from scanner.report.table import render
+from scanner.cli import job
+from scanner.report import table
 from scanner.report.text import printable
 from scanner.run import EndpointResult, Run, SourceUsed, Tool, VantageUsed
 from scanner.truth import compare
@@ -100,7 +101,7 @@ class TestTable:
 
     def test_escapes_and_markup_are_shown_and_not_obeyed(self) -> None:
         stream = io.StringIO()
-        render(run(HOSTILE), stream)
+        table.write(run(HOSTILE), stream)
         text = stream.getvalue()
         assert "\x1b" not in text
         assert "\u202e" not in text
@@ -109,7 +110,9 @@ class TestTable:
 
     def test_an_incomplete_run_says_so(self) -> None:
         stream = io.StringIO()
-        render(Run(**{**{f: getattr(run(), f) for f in run().__struct_fields__}, "complete": False}), stream)
+        table.write(
+            Run(**{**{f: getattr(run(), f) for f in run().__struct_fields__}, "complete": False}), stream
+        )
         assert "INCOMPLETE" in stream.getvalue()
 
 
@@ -149,7 +152,7 @@ class TestMetrics:
     def test_the_file_is_replaced_and_nothing_is_left_beside_it(self, tmp_path: Path) -> None:
         target = tmp_path / "r.prom"
         target.write_text("old")
-        metrics.write(run(), target)
+        job.write(run(), job.Output("prometheus", target))
         assert "residency_build_info" in target.read_text()
         assert list(tmp_path.iterdir()) == [target]
 

@@ -1,0 +1,65 @@
+"""``sarhad report``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scanner.cli import job, options
+from scanner.report.formats import FORMATS
+from scanner.report.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from scanner.report.words import Language
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("run")
+@options.stored
+@click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="html", show_default=True)
+@click.option("--output", type=_FILE, help="File to write, replaced at once.  [default: standard output]")
+@click.option("--previous", metavar="RUN", help="An earlier run: html says what has changed since.")
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    envvar="SARHAD_LANGUAGE",
+    help="What html begins in; the page itself can change it.",
+)
+def report(
+    run: str,
+    place: str | None,
+    format_: str,
+    output: Path | None,
+    previous: str | None,
+    language: Language,
+) -> None:
+    r"""Write a finished run in another format: html is one page that needs no network.
+
+    RUN is a JSON file, or one of a store (--store) by its id, or last, or last~1.
+
+    \b
+    Examples:
+      sarhad report run.json --output report.html --previous last-week.json
+      sarhad report run.json --format csv --output run.csv
+    """
+    if previous is not None and format_ != "html":
+        raise click.UsageError("--previous is for --format html; `sarhad diff` compares runs otherwise")
+    if format_ != "html":
+        job.write(job.read_run(run, place), job.Output(format_, output))
+        return
+    from scanner.report.page import render_page  # noqa: PLC0415  --help does not need it
+
+    before = None if previous is None else job.read_run(previous, place)
+    octets = render_page(job.read_run(run, place), before, language)
+    if output is not None:
+        job.replace(output, octets)
+    else:
+        sys.stdout.buffer.write(octets)
+        sys.stdout.flush()

@@ -179,7 +179,13 @@ class _Asker:
         try:
             async with asyncio.timeout(self._settings.dns_deadline_s) as limit:
                 while not nameservers and len(name.labels) > 1:
-                    message = await self._ask(name, dns.rdatatype.NS, limit)
+                    try:
+                        message = await self._ask(name, dns.rdatatype.NS, limit)
+                    except MeasureError as failure:
+                        if failure.code != "servfail":
+                            raise
+                        name = name.parent()  # a broken name is still somebody's
+                        continue
                     nameservers = _names([each.target for each, _ in _rdata(message, name, dns.rdatatype.NS)])
                     if not nameservers:
                         name = _enclosing(message, name)

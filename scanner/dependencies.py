@@ -40,7 +40,7 @@ _NAMES: Final[dict[Relation, str]] = {
     "mail": "mail exchanger",
     "alias": "alias",
     "redirect": "redirect",
-    "page": "page",
+    "page": "host of its page",
 }
 _TOLD: Final = 5  # hosts in a sentence; the verdict lists all
 # Of an address that was declared as an endpoint's, and of which that gave no more than its claims do.

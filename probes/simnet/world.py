@@ -348,10 +348,11 @@ class TreeSpec(Model):
 
 
 class Truth(Model):
-    """The true answer for an endpoint: where it is, and which weaker answers are honest too."""
+    """The true answer for an endpoint: where it is, and which hosts that it depends on are abroad."""
 
     location: Literal["inside", "outside", "edge", "conflicting", "undetermined", "unreachable"]
     path: Literal["domestic", "leaves", "unknown"] | None = None
+    abroad: tuple[str, ...] = ()
     note: str = ""
 
 

@@ -16,6 +16,7 @@ from geodata.special import SpecialPurpose
 from probes.document import Document
 from probes.observation import DnsObservation, DnsRecord, DnsResult, HttpObservation, HttpResult, Redirect
 from scanner.dependencies import MAX_ASKED, hosts_to_ask
+from scanner.drift import drift
 from scanner.judge import Inputs, compose
 from scanner.recorded import Recorded
 from scanner.register import parse_register
@@ -248,6 +249,37 @@ class TestRecords:
 
     def test_without_any_there_is_nothing(self) -> None:
         assert dependencies(run(dns(PORTAL, HOME), ping("khi", 0.5, address=HOME))) == {}
+
+
+class TestDrift:
+    """A host that is new, lost or elsewhere is a change; what a run did not look for is none."""
+
+    @staticmethod
+    def changes(old: Run, new: Run) -> list[tuple[str | None, str | None]]:
+        return [(one.before, one.after) for one in drift(old, new) if one.kind == "dependency"]
+
+    def test_of_each_kind(self) -> None:
+        old = run(
+            dns(PORTAL, HOME, nameservers=("a.example", "b.example")),
+            dns("dependency/a.example", OTHER),
+            dns("dependency/b.example", OTHER),
+        )
+        new = run(
+            dns(PORTAL, HOME, nameservers=("b.example", "c.example")),
+            dns("dependency/b.example", ABROAD),
+            dns("dependency/c.example", OTHER),
+        )
+        assert self.changes(old, new) == [
+            ("nameserver a.example: inside (claimed)", None),
+            ("nameserver b.example: inside (claimed)", "nameserver b.example: outside (corroborated)"),
+            (None, "nameserver c.example: inside (claimed)"),
+        ]
+        assert self.changes(new, new) == []
+
+    def test_a_run_that_read_no_page_lost_no_host(self) -> None:
+        crawled = run(*ANSWERED)
+        plain = run(*(one for one in ANSWERED if not isinstance(one, HttpObservation)))
+        assert self.changes(crawled, plain) == self.changes(plain, crawled) == []
 
 
 class TestAsked:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from geodata.disk import CITY_RADIUS, Disk, disjoint_pair
+from geodata.disk import CITY_RADIUS, Disk, disjoint
 from geodata.gazetteer import cities_named, plain
 from geodata.sphere import EARTH_RADIUS_KM, distance_km
 from scanner.case import down, of, up
@@ -77,16 +77,18 @@ def site_fault(endpoint: Endpoint, country: str, evidence: Iterable[AddressEvide
         return None
     places = [Disk(city.latitude, city.longitude, _CITY_KM) for city in cities]
     for one in evidence:
-        for constraint in one.transport:
-            if all(disjoint_pair([constraint.disk, place]) for place in places):
-                vantage = constraint.vantage
-                away_km = distance_km(
-                    vantage.latitude, vantage.longitude, *np.transpose([place[:2] for place in places])
-                )
-                return (
-                    f"{one.address} answered {of(constraint)}: at most {up(constraint.radius_km)} km away,"
-                    f" and {endpoint.site} is {down(float(away_km.min()))} km from there."
-                )
+        count = len(one.transport)
+        apart = disjoint([*(each.disk for each in one.transport), *places])[:count, count:]
+        for index in np.flatnonzero(apart.all(axis=1)):
+            constraint = one.transport[index]
+            where = constraint.vantage
+            away_km = distance_km(
+                where.latitude, where.longitude, *np.transpose([place[:2] for place in places])
+            )
+            return (
+                f"{one.address} answered {of(constraint)}: at most {up(constraint.radius_km)} km away, and"
+                f" {endpoint.site} is {down(float(away_km.min()))} km from there."
+            )
     return None
 
 

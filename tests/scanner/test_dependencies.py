@@ -204,7 +204,10 @@ class TestPlaces:
 
     def test_a_providers_own_word_counts_abroad_only(self) -> None:
         listed = {"asserted_by": "operator", "region": "r-1", "network": "Cloud"}
-        said = {ABROAD: (claim("cloud", "SG", **listed),), OTHER: (claim("cloud", "PK", **listed),)}
+        said = {
+            ABROAD: (claim("cloud", "SG", **listed),),
+            OTHER: (claim("cloud", "PK", **listed), claim("alpha", "PK")),
+        }
         found = run(
             dns(PORTAL, nameservers=("a.x.example", "b.x.example")),
             dns("dependency/a.x.example", ABROAD),
@@ -213,7 +216,8 @@ class TestPlaces:
         )
         each = dependencies(found)
         assert each["nameserver a.x.example"].rule == "provider-region"
-        assert each["nameserver b.x.example"].location == "undetermined"
+        assert each["nameserver b.x.example"].rule == "claims"
+        assert each["nameserver b.x.example"].reason.endswith("no measured time bears on it.")
 
     def test_a_private_address_is_nowhere(self) -> None:
         found = run(dns(PORTAL, nameservers=("a.x.example",)), dns("dependency/a.x.example", "10.1.2.3"))
@@ -391,6 +395,11 @@ class TestSites:
     )
     def test_that_may_be(self, site: str, vantage: str, rtt_ms: float) -> None:
         assert self.site(site, ping(vantage, rtt_ms, address=HOME)) is None
+
+    def test_of_a_name_that_is_a_citys_abroad_too_is_the_one_at_home(self) -> None:
+        found = self.site("Hyderabad", ping("sin", 36, address=HOME))  # reaches Telangana, not Sindh
+        assert found is not None
+        assert found.status == "violation"
 
     def test_of_an_address_at_several_places_may_be(self) -> None:
         assert self.site("Karachi", ping("lhe", 0.5, address=HOME), ping("sin", 0.5, address=HOME)) is None

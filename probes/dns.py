@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import dns.asyncquery
@@ -24,6 +25,8 @@ from probes.failure import MeasureError
 from probes.observation import DnsObservation, DnsRecord, DnsResult, now
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from probes.observation import ErrorCode
     from probes.session import Session
     from probes.target import Settings, Target
@@ -36,11 +39,22 @@ _EDNS_OCTETS: Final = 1232  # DNS Flag Day 2020: answers that no path fragments
 
 
 async def probe(target: Target, session: Session, settings: Settings) -> list[DnsObservation]:
-    """The addresses of the target's host, IPv4 and IPv6, and the name servers of its zone.
+    """The addresses of the target's host, IPv4 and IPv6, and its zone's name servers and mail exchangers.
 
     One observation. Its error says why there is no address, or, beside addresses, that the answer for one
     of the families is missing.
     """
+    return await _resolve(target, session, settings, zone=True)
+
+
+async def addresses(target: Target, session: Session, settings: Settings) -> list[DnsObservation]:
+    """The same of a host that only others depend on: its zone is not asked for."""
+    return await _resolve(target, session, settings, zone=False)
+
+
+async def _resolve(
+    target: Target, session: Session, settings: Settings, *, zone: bool
+) -> list[DnsObservation]:
     if target.host is None or hostname.is_address(target.host):
         return []
     time = now()
@@ -48,6 +62,7 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Dn
     question, error = target.host, None
     answers: list[_Chain] = []
     nameservers: tuple[str, ...] = ()
+    mail: tuple[str, ...] = ()
     try:
         name = hostname.parse(target.host)
         question = hostname.present(name)
@@ -56,19 +71,20 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Dn
                 group.create_task(asker.follow(name, kind)) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)
             ]
         answers = [task.result() for task in tasks]
-        if any(answer.error != "timeout" for answer in answers):
-            nameservers = await asker.nameservers(name)
+        if zone and any(answer.error != "timeout" for answer in answers):
+            nameservers, mail = await asker.zone(name)
     except MeasureError as failure:
         error = failure.code
     chain = tuple(dict.fromkeys(record for answer in answers for record in answer.records))
-    addresses = tuple(dict.fromkeys(value for answer in answers for value in answer.values))
+    found = tuple(dict.fromkeys(value for answer in answers for value in answer.values))
     result = DnsResult(
         question=question,
         rcode=next((answer.rcode for answer in answers if answer.rcode), None),
         resolver=asker.resolver,
         chain=chain[: 2 * MAX_CHAIN],
-        addresses=addresses,
+        addresses=found,
         nameservers=nameservers,
+        mail=mail,
     )
     return [_observe(target, session, "dns", question, time, error or _why(answers), result)]
 
@@ -152,19 +168,35 @@ class _Asker:
         found.records = tuple(records)
         return found
 
-    async def nameservers(self, name: dns.name.Name) -> tuple[str, ...]:
-        """The name servers of the zone that holds ``name``; none where that cannot be found out."""
+    async def zone(self, name: dns.name.Name) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The name servers and mail exchangers of the zone that holds ``name``.
+
+        None where that cannot be found out. The exchangers are in the order of their preference; one that is
+        the root says that there is no mail (RFC 7505).
+        """
+        nameservers: tuple[str, ...] = ()
+        mail: tuple[str, ...] = ()
         try:
             async with asyncio.timeout(self._settings.dns_deadline_s) as limit:
-                while len(name.labels) > 1:
-                    message = await self._ask(name, dns.rdatatype.NS, limit)
-                    found = _rdata(message, name, dns.rdatatype.NS)
-                    if found:
-                        return tuple(hostname.present(each.target) for each, _ in found[:MAX_NAMES])
-                    name = _enclosing(message, name)
+                while not nameservers and len(name.labels) > 1:
+                    try:
+                        message = await self._ask(name, dns.rdatatype.NS, limit)
+                    except MeasureError as failure:
+                        if failure.code != "servfail":
+                            raise
+                        name = name.parent()  # a broken name is still somebody's
+                        continue
+                    nameservers = _names([each.target for each, _ in _rdata(message, name, dns.rdatatype.NS)])
+                    if not nameservers:
+                        name = _enclosing(message, name)
+                if nameservers:
+                    message = await self._ask(name, dns.rdatatype.MX, limit)
+                    answers = [each for each, _ in _rdata(message, name, dns.rdatatype.MX)]
+                    answers.sort(key=lambda one: (one.preference, one.exchange))
+                    mail = _names([one.exchange for one in answers if one.exchange != dns.name.root])
         except (TimeoutError, MeasureError):
             pass
-        return ()
+        return nameservers, mail
 
     async def _follow(
         self,
@@ -253,6 +285,10 @@ def _rdata(
         if rrset.rdtype == kind and rrset.name == name
         for each in rrset
     ]
+
+
+def _names(names: Iterable[dns.name.Name]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(hostname.present, islice(names, MAX_NAMES))))
 
 
 def _record(name: dns.name.Name, kind: str, target: str, ttl: int) -> DnsRecord:

@@ -24,7 +24,7 @@ import aiohttp
 import aiohttp.abc
 import yarl
 
-from probes import hostname
+from probes import hostname, page
 from probes.failure import MeasureError, error_code
 from probes.observation import HttpObservation, HttpResult, Redirect, now
 from probes.stamped import StampedSocket
@@ -65,7 +65,10 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Ht
             asyncio.timeout(settings.http_deadline_s),
             _Client(target.address, session, settings) as client,
         ):
-            await _visit(client, url, found)
+            body = await _visit(client, url, found, page.MAX_OCTETS if settings.crawl else MAX_BODY)
+            if settings.crawl and found.is_readable():
+                # In a thread: a hostile page takes the parser up to a second, and others are being measured.
+                found.page_hosts = await asyncio.to_thread(page.hosts, found.url, body)
             for _ in range(settings.http_count):
                 found.ttfb_ms.append(await client.time(url))
                 found.probe_ttfb_ms.append(
@@ -123,6 +126,12 @@ class _Findings:
         self.redirects: list[Redirect] = []
         self.ttfb_ms: list[float] = []
         self.probe_ttfb_ms: list[float] = []
+        self.page_hosts: tuple[str, ...] | None = None
+
+    def is_readable(self) -> bool:
+        """Whether what came is a page, and not encoded, although that was not asked for."""
+        media = self.headers.get("content-type", "text/html").lower()
+        return "html" in media and self.headers.get("content-encoding", "identity").lower() == "identity"
 
     def result(self) -> HttpResult:
         return HttpResult(
@@ -132,6 +141,7 @@ class _Findings:
             probe_ttfb_ms=tuple(self.probe_ttfb_ms),
             headers=self.headers,
             redirects=tuple(self.redirects),
+            page_hosts=self.page_hosts,
         )
 
 
@@ -174,18 +184,21 @@ class _Client:
     async def __aexit__(self, *_: object) -> None:
         await self._http.close()
 
-    async def get(self, url: yarl.URL) -> tuple[int, dict[str, str], str | None]:
-        """Status, headers and location of a resource; reads the body, to keep the connection usable."""
+    async def get(self, url: yarl.URL, most: int = MAX_BODY) -> tuple[int, dict[str, str], str | None, bytes]:
+        """Status, headers, location and body of a resource, of that at ``most`` so many octets.
+
+        A body is read also where nobody wants it, to keep the connection usable.
+        """
         await self._session.pace.turn(self._address)
         async with self._http.get(url, allow_redirects=False) as response:
             headers = bounded(response.raw_headers)
             location = response.headers.get("Location")
-            left = MAX_BODY
-            while left > 0 and (chunk := await response.content.read(left)):
-                left -= len(chunk)
-            if left <= 0:
+            body = bytearray()
+            while len(body) < most and (chunk := await response.content.read(most - len(body))):
+                body += chunk
+            if len(body) >= most:
                 response.close()
-        return response.status, headers, location
+        return response.status, headers, location, bytes(body)
 
     async def time(self, url: yarl.URL) -> float:
         """Milliseconds from the request to the answer's first octet."""
@@ -240,22 +253,22 @@ def bounded(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
     return headers
 
 
-async def _visit(client: _Client, url: yarl.URL, found: _Findings) -> None:
-    """Get the resource, and what it redirects to as long as that is the same server."""
+async def _visit(client: _Client, url: yarl.URL, found: _Findings, most: int) -> bytes:
+    """Get the resource, and what it redirects to as long as that is the same server; the last one's body."""
     origin = url.origin()
     for _ in range(MAX_REDIRECTS + 1):
         found.url = str(url)
-        found.status, found.headers, location = await client.get(url)
+        found.status, found.headers, location, body = await client.get(url, most)
         if found.status not in _REDIRECTS or location is None:
-            return
+            return body
         location = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[: 4 * MAX_VALUE]
         found.redirects.append(Redirect(url=found.url, status=found.status, location=location))
         try:
             url = url.join(yarl.URL(location))
             if url.origin() != origin:
-                return
+                return body
         except ValueError:
-            return  # not a URL: it stands in the result as it came
+            return body  # not a URL: it stands in the result as it came
     raise MeasureError("loop")
 
 

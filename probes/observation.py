@@ -46,7 +46,10 @@ class DnsRecord(Record, frozen=True, kw_only=True):
 
 
 class DnsResult(Record, frozen=True, kw_only=True):
-    """What a resolver answered: the chain of names in order, then the addresses (IPv4 and IPv6)."""
+    """What a resolver answered: the chain of names in order, then the addresses (IPv4 and IPv6).
+
+    ``nameservers`` and ``mail`` (mail exchangers) are those of the zone that the name is in.
+    """
 
     question: str
     rcode: str | None = None
@@ -54,6 +57,7 @@ class DnsResult(Record, frozen=True, kw_only=True):
     chain: tuple[DnsRecord, ...] = ()
     addresses: tuple[str, ...] = ()
     nameservers: tuple[str, ...] = ()
+    mail: tuple[str, ...] = ()
 
 
 class PingResult(Record, frozen=True, kw_only=True):
@@ -183,7 +187,8 @@ class HttpResult(Record, frozen=True, kw_only=True):
 
     ``ttfb_ms`` are times from a request's last octet to the answer's first on a warm connection, of the
     declared resource; ``probe_ttfb_ms`` the same for a resource that no cache can hold and no application
-    has (a random path), which tells a slow page from a far server.
+    has (a random path), which tells a slow page from a far server. ``page_hosts`` are the other hosts that
+    the page turns a browser to; ``null`` where it was not read for them.
     """
 
     url: str | None = None
@@ -192,6 +197,7 @@ class HttpResult(Record, frozen=True, kw_only=True):
     probe_ttfb_ms: tuple[float, ...] = ()
     headers: dict[str, str] = {}
     redirects: tuple[Redirect, ...] = ()
+    page_hosts: tuple[str, ...] | None = None
 
 
 class _Observation(Record, frozen=True, kw_only=True, tag_field="kind"):

@@ -16,6 +16,7 @@ Probe = Callable[[Target, Session, Settings], Awaitable[Sequence[Observation]]]
 PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
     {
         "dns": dns.probe,  # the target's host, to addresses
+        "dependency": dns.addresses,  # the same, without what else is of its zone
         "reverse": dns.reverse,  # the target's address, to names
         "ping": ping.probe,
         "tcp": tcp.probe,

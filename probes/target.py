@@ -29,7 +29,8 @@ class Target:
 class Settings:
     """How much to probe. Times in seconds; ``contact`` (URL or address) goes into the User-Agent.
 
-    ``trust`` is a PEM file of certificate authorities to trust beside the system's.
+    ``trust`` is a PEM file of certificate authorities to trust beside the system's; ``crawl`` asks that the
+    declared page is read for the hosts that it names.
     """
 
     contact: str = ""
@@ -50,3 +51,4 @@ class Settings:
     http_timeout_s: float = 5.0
     http_deadline_s: float = 30.0
     trust: Path | None = None
+    crawl: bool = False

@@ -15,10 +15,10 @@ import msgspec
 from probes.observation import TlsObservation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from scanner.run import EndpointResult, Run
-    from scanner.verdict import AddressVerdict, EndpointVerdict
+    from scanner.verdict import AddressVerdict, Dependency, EndpointVerdict, Relation
 
 Kind = Literal[
     "endpoint-new",
@@ -31,6 +31,7 @@ Kind = Literal[
     "status",  # the policy's
     "origin",  # another network announces it
     "certificate",  # its key is another
+    "dependency",  # a host that it depends on is new, lost or elsewhere
 ]
 Cause = Literal["world", "data", "world and data", "judgement"]
 Side = Literal["old", "new"]
@@ -61,6 +62,7 @@ def drift(old: Run, new: Run, judged: Judged | None = None) -> tuple[Change, ...
     before = {one.endpoint: one for one in old.endpoints}
     after = {one.endpoint: one for one in new.endpoints}
     keys = {"old": _keys(old), "new": _keys(new)}
+    relations = _relations(old) & _relations(new)
     changes: list[Change] = []
     for id_, result in after.items():
         if id_ not in before:
@@ -69,6 +71,7 @@ def drift(old: Run, new: Run, judged: Judged | None = None) -> tuple[Change, ...
         changes += _of_endpoint(before[id_], result, judged)
         changes += _of_addresses(before[id_], result)
         changes += _of_origins(old, new, result)
+        changes += _of_dependencies(before[id_], result, relations)
         changes += _of_keys(id_, keys["old"].get(id_, {}), keys["new"].get(id_, {}))
     changes += [
         Change(endpoint=id_, kind="endpoint-lost", before=_place(result.verdict))
@@ -150,6 +153,35 @@ def _origins(run: Run, address: str) -> str:
     return ", ".join(f"AS{number}" for number in sorted(numbers))
 
 
+def _of_dependencies(
+    old: EndpointResult, new: EndpointResult, relations: Collection[Relation]
+) -> Iterator[Change]:
+    was, is_ = _hosts(old, relations), _hosts(new, relations)
+    for named in dict.fromkeys([*was, *is_]):
+        before, after = was.get(named), is_.get(named)
+        if before != after:
+            yield Change(
+                endpoint=new.endpoint,
+                kind="dependency",
+                before=None if before is None else f"{named}: {before}",
+                after=None if after is None else f"{named}: {after}",
+            )
+
+
+def _hosts(result: EndpointResult, relations: Collection[Relation]) -> Mapping[str, str]:
+    """The place of each host that an endpoint depends on, by its relation and name."""
+    return {
+        f"{one.relation} {one.host}": _place(one)
+        for one in result.verdict.dependencies
+        if one.relation in relations
+    }
+
+
+def _relations(run: Run) -> frozenset[Relation]:
+    """What a run looked for; an older one, or one that read no page, knows of no such hosts."""
+    return frozenset(one.relation for each in run.endpoints for one in each.verdict.dependencies)
+
+
 def _of_keys(
     endpoint: str, old: Mapping[str, frozenset[str]], new: Mapping[str, frozenset[str]]
 ) -> Iterator[Change]:
@@ -177,7 +209,7 @@ def _keys(run: Run) -> Mapping[str, Mapping[str, frozenset[str]]]:
     }
 
 
-def _place(verdict: EndpointVerdict | AddressVerdict) -> str:
+def _place(verdict: EndpointVerdict | AddressVerdict | Dependency) -> str:
     return verdict.location if verdict.assurance is None else f"{verdict.location} ({verdict.assurance})"
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from probes.observation import DnsObservation, PingObservation, TraceObservation
 from scanner import path as paths
 from scanner import policy as policies
+from scanner.declared import known, site_fault
+from scanner.dependencies import PREFIX, Dependencies
 from scanner.evidence import gather
 from scanner.honesty import examine
 from scanner.rules import judge_address
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from geodata.territory import Territory
     from probes.observation import Observation
     from probes.vantages.vantage import Vantage
+    from scanner.evidence import AddressEvidence
     from scanner.honesty import Doubt
     from scanner.policy import Policy
     from scanner.recorded import Said
@@ -79,14 +82,16 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     index = _Index(endpoints, inputs.vantages, observations)
     addresses = {endpoint.id: endpoint_addresses(endpoint, index.answers) for endpoint in endpoints}
     hops = paths.hop_minima(observations)
-    wanted = sorted({address for each in addresses.values() for address in each} | set(hops))
+    own = {endpoint.id: index.of(endpoint.id, addresses[endpoint.id]) for endpoint in endpoints}
+    dependencies = Dependencies(endpoints, own, index.answers, index.dependencies)
+    own_addresses = {address for each in addresses.values() for address in each}
+    wanted = sorted(own_addresses | set(hops) | dependencies.addresses)
     special = {
         address: found for address in wanted if (found := special_name(inputs.snapshot, address)) is not None
     }
     claims = {address: inputs.snapshot.claims(address) for address in wanted if address not in special}
     vantages = {vantage.id: vantage for vantage in inputs.vantages}
     thresholds = inputs.policy.thresholds
-    own = {endpoint.id: index.of(endpoint.id, addresses[endpoint.id]) for endpoint in endpoints}
     gathered = {
         endpoint.id: gather(addresses[endpoint.id], own[endpoint.id], claims, special, vantages, thresholds)
         for endpoint in endpoints
@@ -136,13 +141,13 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         ]
         path = paths.judge_path(traces, placed, trusted, inputs.territory, thresholds)
         verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own[endpoint.id])))
-    origins = {
-        address: claim.asn
-        for address, said in claims.items()
-        for claim in said
-        if claim.meaning == "origin" and claim.asn is not None
+    verdicts = dependencies.judged(verdicts, claims, special, inputs.territory, thresholds)
+    faults = {
+        verdict.endpoint: fault
+        for verdict, endpoint in zip(verdicts, endpoints, strict=True)
+        if (fault := _site_fault(endpoint, verdict, gathered[endpoint.id], inputs, doubts)) is not None
     }
-    findings = policies.judge(inputs.policy, inputs.register, verdicts, inputs.today, origins)
+    findings = policies.judge(inputs.policy, inputs.register, verdicts, inputs.today, known(claims), faults)
     return Judgement(
         endpoints=_results(endpoints, verdicts, findings),
         claims=claims,
@@ -155,6 +160,19 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
 
 def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+
+
+def _site_fault(
+    endpoint: Endpoint,
+    verdict: EndpointVerdict,
+    gathered: Mapping[str, AddressEvidence],
+    inputs: Inputs,
+    doubts: Mapping[str, Doubt],
+) -> str | None:
+    if endpoint.site is None:
+        return None
+    single = [gathered[one.address].without(doubts) for one in verdict.addresses if one.rule != "anycast"]
+    return site_fault(endpoint, inputs.register.country, single)
 
 
 def compose(
@@ -270,7 +288,7 @@ class _Index:
 
     Recorded observations may call an endpoint by its host, address or declared text instead of its id; those
     of an endpoint that the register does not have are counted in ``strange``. ``mutual`` are those of the
-    vantages' own addresses, ``landmarks``.
+    vantages' own addresses, ``landmarks``, and ``dependencies`` those of names that endpoints depend on.
     """
 
     def __init__(
@@ -289,11 +307,15 @@ class _Index:
         self._by_address: defaultdict[str, list[Observation]] = defaultdict(list)
         self.landmarks = frozenset(address for vantage in vantages for address in vantage.addresses)
         self.mutual: list[Observation] = []
+        self.dependencies: list[Observation] = []
         self.strange = 0
         for one in observations:
             if one.address in self.landmarks:
                 self.mutual.append(one)
             owners = (one.endpoint,) if one.endpoint in ids else tuple(named.get(one.endpoint, ()))
+            if not owners and one.endpoint.startswith(PREFIX):
+                self.dependencies.append(one)
+                continue
             self.strange += not owners and one.address not in self.landmarks
             if one.address is not None and isinstance(
                 one, PingObservation | TraceObservation | DnsObservation

@@ -7,19 +7,22 @@ controls that each cite their clause of the Pakistan Cloud First Policy.
 
 from __future__ import annotations
 
-import ipaddress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import msgspec
 from pydantic import Field, model_validator
 
 from probes.document import Model
+from scanner.declared import declaration
+from scanner.dependencies import dependence
 from scanner.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
+    from scanner.declared import Held, Known
     from scanner.register import Endpoint, Register
     from scanner.verdict import EndpointVerdict
 
@@ -27,19 +30,31 @@ FindingStatus = Literal["compliant", "violation", "waived", "not_applicable", "i
 Severity = Literal["informational", "low", "medium", "high", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("informational", "low", "medium", "high", "critical")
 ControlId = Literal[
-    "PCFP-RES-1", "PCFP-RES-2", "PCFP-RES-4", "PCFP-RES-5", "PCFP-REG-1", "PCFP-REG-2", "PCFP-REG-3"
+    "PCFP-RES-1",
+    "PCFP-RES-2",
+    "PCFP-RES-3",
+    "PCFP-RES-4",
+    "PCFP-RES-5",
+    "PCFP-REG-1",
+    "PCFP-REG-2",
+    "PCFP-REG-3",
+    "PCFP-REG-4",
+    "PCFP-REG-5",
 ]
 CONTROLS: Final[tuple[ControlId, ...]] = (
     "PCFP-RES-1",  # location
     "PCFP-RES-2",  # edges
+    "PCFP-RES-3",  # dependencies
     "PCFP-RES-4",  # path
     "PCFP-RES-5",  # scrubbing
     "PCFP-REG-1",  # accreditation
     "PCFP-REG-2",  # declared addresses
     "PCFP-REG-3",  # waivers
+    "PCFP-REG-4",  # declared site
+    "PCFP-REG-5",  # signed announcements
 )
 # Controls that a policy may leave out: nothing is held against them then.
-OPTIONAL: Final = frozenset({"PCFP-RES-5"})
+OPTIONAL: Final = frozenset({"PCFP-RES-3", "PCFP-RES-5", "PCFP-REG-4", "PCFP-REG-5"})
 # Strongest first, as verdicts have them; a verdict without one is weaker than all.
 _ASSURANCES: Final = ("proved", "bounded", "corroborated", "claimed")
 _PENDING: Final = frozenset({"applied", "screening", "audit"})
@@ -82,6 +97,7 @@ class ClassRule(Model):
 
     location: Literal["inside", "any"]
     least_assurance: Literal["proved", "bounded", "corroborated", "claimed"] = "claimed"
+    dependencies: Literal["any", "inside"] = "any"
     accreditation: Literal["registered", "accredited"]
     severity: Severity
     edge_severity: Severity
@@ -186,19 +202,21 @@ def judge(
     register: Register,
     verdicts: Iterable[EndpointVerdict],
     today: date,
-    origins: Mapping[str, int] | None = None,
+    known: Mapping[str, Known] | None = None,
+    site_faults: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """Every finding, in the register's order; an endpoint without a verdict is indeterminate.
 
-    ``origins`` gives the AS that announces an address, where that is known; without it nothing is said of
-    PCFP-REG-2. A verdict for an endpoint that the register does not have raises KeyError.
+    ``known`` says of addresses who announces them; without it nothing is held against the declaration.
+    ``site_faults`` say why endpoints, by id, are not at the site that was declared. A verdict for an endpoint
+    that the register does not have raises KeyError.
     """
     by_endpoint = {register.endpoint(verdict.endpoint).id: verdict for verdict in verdicts}
     return tuple(
         finding
         for endpoint in register.endpoints
         for finding in _Case(policy, register, endpoint, by_endpoint.get(endpoint.id), today).findings(
-            origins
+            known, site_faults.get(endpoint.id)
         )
     )
 
@@ -221,15 +239,25 @@ class _Case:
         self.today = today
         self.rule = policy.rule(endpoint)
 
-    def findings(self, origins: Mapping[str, int] | None) -> Iterator[Finding]:
+    def findings(self, known: Mapping[str, Known] | None, site_fault: str | None) -> Iterator[Finding]:
         location = self._location()
         yield location
         yield self._accreditation()
         yield from self._waivers(location)
         yield from self._path()
         yield from self._scrubbing()
-        if origins is not None:
-            yield from self._declaration(origins)
+        if self.verdict is None:
+            return
+        if (held := dependence(self.verdict.dependencies, self.rule)) is not None:
+            yield from self._held(held)
+        if known is not None:
+            name = self.register.provider(self.endpoint.provider).name
+            for held in declaration(self.endpoint, name, self.verdict, known, site_fault):
+                yield from self._held(held)
+
+    def _held(self, held: Held) -> Iterator[Finding]:
+        if held.control in self.policy.controls:
+            yield self._finding(*held)
 
     def _finding(
         self,
@@ -367,28 +395,3 @@ class _Case:
         ):
             reason = f"{self._must()}, and the traffic to it is handled abroad. {verdict.scrubbed}"
             yield self._finding("PCFP-RES-5", "violation", reason, self.rule.edge_severity)
-
-    def _declaration(self, origins: Mapping[str, int]) -> Iterator[Finding]:
-        endpoint = self.endpoint
-        if self.verdict is None or not self.verdict.addresses or not (endpoint.asns or endpoint.prefixes):
-            return
-        prefixes = [ipaddress.ip_network(prefix) for prefix in endpoint.prefixes]
-        rest = [
-            one.address
-            for one in self.verdict.addresses
-            if not any(ipaddress.ip_address(one.address) in prefix for prefix in prefixes)
-            and origins.get(one.address) not in endpoint.asns
-        ]
-        unknown = [address for address in rest if endpoint.asns and address not in origins]
-        drifted = [address for address in rest if address not in unknown]
-        name = self.register.provider(endpoint.provider).name
-        if drifted:
-            reason = f"{', '.join(drifted)} lies in no prefix and no AS that {name} declared."
-            yield self._finding("PCFP-REG-2", "violation", reason, "low")
-        elif unknown:
-            reason = (
-                f"Who announces {', '.join(unknown)} is not known, and {name} declared no prefix with it."
-            )
-            yield self._finding("PCFP-REG-2", "indeterminate", reason, "low")
-        else:
-            yield self._finding("PCFP-REG-2", "compliant", f"Every address is one that {name} declared.")

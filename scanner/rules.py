@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from scanner.anycast import anycast
 from scanner.case import Case
 from scanner.claims import claims, possible_claims, provider_region
@@ -71,6 +73,12 @@ def unreachable(case: Case) -> AddressVerdict | None:
     )
 
 
+def admitted_region(case: Case) -> AddressVerdict | None:
+    """Rule 6 where nothing was measured: a provider's own word counts where it is an admission."""
+    verdict = provider_region(case)
+    return verdict if verdict is not None and verdict.location == "outside" else None
+
+
 RULES: Final[tuple[Callable[[Case], AddressVerdict | None], ...]] = (
     bogon,
     anycast,
@@ -82,6 +90,27 @@ RULES: Final[tuple[Callable[[Case], AddressVerdict | None], ...]] = (
     foreign_pop,
     claims,
 )
+
+
+# What may be said of an address that is not to be probed.
+UNPROBED: Final[tuple[Callable[[Case], AddressVerdict | None], ...]] = (
+    bogon,
+    anycast,
+    admitted_region,
+    claims,
+)
+
+
+def judge_unprobed(evidence: AddressEvidence, land: Territory, thresholds: Thresholds) -> AddressVerdict:
+    """The verdict on an address that nobody measured: never more than claims.
+
+    That it is abroad may be corroborated. That it is at home is one claim, however many say so: sources are
+    wrong together, and no measured time has spoken for it.
+    """
+    verdict = _first(evidence, land, thresholds, UNPROBED)
+    if verdict.location == "inside":
+        return msgspec.structs.replace(verdict, assurance="claimed")
+    return verdict
 
 
 def judge_address(
@@ -113,13 +142,18 @@ def judge_address(
     )
 
 
-def _first(evidence: AddressEvidence, land: Territory, thresholds: Thresholds) -> AddressVerdict:
+def _first(
+    evidence: AddressEvidence,
+    land: Territory,
+    thresholds: Thresholds,
+    rules: Sequence[Callable[[Case], AddressVerdict | None]] = RULES,
+) -> AddressVerdict:
     transport = land.assess([one.disk for one in evidence.transport])
     key = land.assess([one.disk for one in evidence.key]) if evidence.key else None
     possible, set_aside = possible_claims(evidence, transport, land.countries)
     pops, pops_aside = possible_pops(evidence.pops, land)
     case = Case(evidence, transport, key, possible, pops, (*set_aside, *pops_aside), land, thresholds)
-    for rule in RULES:
+    for rule in rules:
         if (verdict := rule(case)) is not None:
             return verdict
     raise AssertionError("the last rule always decides")

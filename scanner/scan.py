@@ -3,7 +3,8 @@
 First the vantages' own addresses and the landmarks', which put the vantages' places to the test. Then the
 names, from everywhere (answers may differ by who asks; all of them are the endpoint's addresses), and every
 address from every vantage. Special-purpose addresses are never probed. An address that several endpoints
-share is pinged and traced once. What was measured so far is kept when the scan is interrupted, and a scan
+share is pinged and traced once. At last the names of what the endpoints depend on are asked for, from
+everywhere; those are not probed. What was measured so far is kept when the scan is interrupted, and a scan
 that is given it goes on from there: what was measured is not measured again.
 """
 
@@ -23,6 +24,7 @@ from probes.observation import DnsObservation, TcpObservation, kind_of
 from probes.session import Session
 from probes.table import PROBES
 from probes.target import Target
+from scanner.dependencies import PREFIX, hosts_to_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +44,7 @@ CONCURRENT_CALM: Final = 2  # of all vantages: few enough that this machine's ow
 CALM_TRIES: Final = 7  # minima over fewer still hold moments when the server was busy
 
 # What a probe's observations are called, where it is not as the probe is.
-_NAMES: Final = {"reverse": "dns"}
+_NAMES: Final = {"reverse": "dns", "dependency": "dns"}
 _Key = tuple[str, str, str, str | None]  # kind, vantage, endpoint, address
 
 
@@ -118,6 +120,7 @@ class Scan:
             jobs = self._jobs()
             await self._measure(sessions, jobs)
             await self._measure_calmly(sessions, jobs)
+            await self._resolve(sessions, self._dependencies(), "dependency")
         self.measured.complete = True
         return self.measured
 
@@ -165,21 +168,27 @@ class Scan:
                     if owner != session.id:
                         group.create_task(one(target, session, gate))
 
-    async def _resolve(self, sessions: Sequence[Session], targets: Sequence[Target]) -> None:
+    def _dependencies(self) -> list[Target]:
+        hosts = hosts_to_ask(self._endpoints, self.measured.observations)
+        return [Target(endpoint=f"{PREFIX}{host}", host=host) for host in hosts]
+
+    async def _resolve(
+        self, sessions: Sequence[Session], targets: Sequence[Target], kind: str = "dns"
+    ) -> None:
         total = len(sessions) * len(targets)
         self._done = 0
         async with asyncio.TaskGroup() as group:
             for session in sessions:
                 gate = asyncio.Semaphore(CONCURRENT_ADDRESSES)
                 for target in targets:
-                    group.create_task(self._resolve_one(session, target, gate, total))
+                    group.create_task(self._resolve_one(session, kind, target, gate, total))
 
     async def _resolve_one(
-        self, session: Session, target: Target, gate: asyncio.Semaphore, total: int
+        self, session: Session, kind: str, target: Target, gate: asyncio.Semaphore, total: int
     ) -> None:
         async with gate:
-            await self._probe("dns", target, session)
-        self._step("names", total)
+            await self._probe(kind, target, session)
+        self._step("names" if kind == "dns" else "dependencies", total)
 
     def _jobs(self) -> list[_Job]:
         """Every address of every endpoint, declared or answered to any vantage, in the register's order."""

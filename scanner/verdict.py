@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from scanner.path import Way
 
 Location = Literal["inside", "outside", "edge", "conflicting", "undetermined", "unreachable"]
 Assurance = Literal["proved", "bounded", "corroborated", "claimed"]
 PathVerdict = Literal["domestic", "leaves", "unknown"]
+Relation = Literal[
+    "nameserver",  # answers for the name's zone
+    "mail",  # takes the zone's mail
+    "alias",  # the name is another name of it (CNAME)
+    "redirect",  # visitors are sent on to it
+    "page",  # the page has it send scripts, frames or style sheets, or sends forms to it
+]
 
 LOCATIONS: tuple[Location, ...] = (
     "inside",
@@ -98,6 +105,23 @@ class Border(msgspec.Struct, frozen=True, kw_only=True):
     to_asn: int | None = None
 
 
+class Dependency(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that an endpoint depends on, and where that is: the worst of its addresses.
+
+    It was never probed, so its place follows from claims alone (``rule`` is theirs), but for addresses that
+    are an endpoint's too. ``host`` is a name or an address, as whoever wrote it has it.
+    """
+
+    relation: Relation
+    host: str
+    location: Location
+    assurance: Assurance | None = None
+    rule: str
+    reason: str
+    countries: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
 class EndpointVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Our judgement of one endpoint: the worst of its addresses, over all vantages and families.
 
@@ -116,6 +140,7 @@ class EndpointVerdict(msgspec.Struct, frozen=True, kw_only=True):
     border: Border | None = None
     scrubbed: str | None = None
     addresses: tuple[AddressVerdict, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
 
 
 def combine(
@@ -146,8 +171,7 @@ def combine(
             evidence=evidence,
             **way,
         )
-    ordered = sorted(addresses, key=lambda one: (-_BADNESS[one.location], -_rank(one), one.address))
-    worst = ordered[0]
+    worst = worst_of(addresses)
     location, reason = worst.location, worst.reason
     if len(addresses) > 1:
         same = sum(one.location == worst.location for one in addresses)
@@ -165,6 +189,11 @@ def combine(
         **way,
         addresses=tuple(sorted(addresses, key=lambda one: one.address)),
     )
+
+
+def worst_of(addresses: Iterable[AddressVerdict]) -> AddressVerdict:
+    """The address that decides where all of them, at least one, are said to be."""
+    return min(addresses, key=lambda one: (-_BADNESS[one.location], -_rank(one), one.address))
 
 
 def weakness(one: AddressVerdict) -> int:

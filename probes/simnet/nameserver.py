@@ -147,6 +147,12 @@ class Directory:
                 return _records(
                     name, rdtype, *(_name(one).to_text() for one in self._zones[name].nameservers)
                 )
+            if rdtype == dns.rdatatype.MX and self._zones[name].mail:
+                return _records(
+                    name,
+                    rdtype,
+                    *(f"{10 * (at + 1)} {_name(one)}" for at, one in enumerate(self._zones[name].mail)),
+                )
             if rdtype == dns.rdatatype.SOA:
                 return self._soa(name)
         return None

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import random
 from contextlib import asynccontextmanager
+from html import escape
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -53,7 +54,8 @@ async def pages(
 ) -> AsyncIterator[None]:
     """A server with one page at ``/`` (or a redirect) and 404 for all else."""
     title = service.names[0] if service.names else "a host without a name"
-    page = f"<!doctype html><title>{title}</title><p>{title}</p>\n"
+    scripts = "".join(f'<script src="{escape(one)}"></script>' for one in service.scripts)
+    page = f"<!doctype html><title>{title}</title>{scripts}<p>{title}</p>\n"
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in {"GET", "HEAD"}:

@@ -121,9 +121,10 @@ class Service(Model):
     """Something that listens at a host.
 
     ``http`` and ``https`` answer by themselves: ``think_ms`` is how long the declared page takes to compute
-    (a random path answers 404 at once, unless ``slow_errors``). ``relay4`` copies octets to ``backend``
-    ``host:port`` (the TLS session ends there); ``relay7`` ends TLS itself and asks ``backend`` by HTTP(S).
-    ``tcp`` accepts and says ``banner``. ``dns`` serves the world's names.
+    (a random path answers 404 at once, unless ``slow_errors``), ``scripts`` are the URLs of its scripts.
+    ``relay4`` copies octets to ``backend`` ``host:port`` (the TLS session ends there); ``relay7`` ends TLS
+    itself and asks ``backend`` by HTTP(S). ``tcp`` accepts and says ``banner``. ``dns`` serves the world's
+    names.
     """
 
     kind: Literal["http", "https", "relay4", "relay7", "tcp", "dns"]
@@ -133,6 +134,7 @@ class Service(Model):
     backend_tls: bool = True
     redirect: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
+    scripts: tuple[str, ...] = ()
     think_ms: Milliseconds = 0
     slow_errors: bool = False
     tls_max: Literal["1.2", "1.3"] = "1.3"
@@ -200,10 +202,11 @@ class Name(Model):
 
 
 class Zone(Model):
-    """A zone and its name servers' names; names below it belong to the most specific zone."""
+    """A zone with its name servers' and mail exchangers' names; names below are the most specific zone's."""
 
     name: str
     nameservers: Annotated[tuple[str, ...], Field(min_length=1)]
+    mail: tuple[str, ...] = ()
 
 
 class Dns(Model):
@@ -345,10 +348,11 @@ class TreeSpec(Model):
 
 
 class Truth(Model):
-    """The true answer for an endpoint: where it is, and which weaker answers are honest too."""
+    """The true answer for an endpoint: where it is, and which hosts that it depends on are abroad."""
 
     location: Literal["inside", "outside", "edge", "conflicting", "undetermined", "unreachable"]
     path: Literal["domestic", "leaves", "unknown"] | None = None
+    abroad: tuple[str, ...] = ()
     note: str = ""
 
 

@@ -60,7 +60,7 @@ def _scan(net: Simnet, targets: list[job.Output], fail_on: str | None, pcap: Pat
         job.Files(directory / "register.yaml", directory / "vantages.yaml", geodata=directory / "geodata"),
         today=date.fromisoformat(net.world.date),
     )
-    run = job.scan(inputs, *job.measuring("", 2000, directory / "ca.pem"), pcap)
+    run = job.scan(inputs, *job.measuring("", 2000, directory / "ca.pem", crawl=True), pcap)
     truth = json.loads((directory / "truth.json").read_bytes())
     comparison = compare(run.endpoints, {name: one["location"] for name, one in truth.items()})
     click.echo(str(comparison), err=True)

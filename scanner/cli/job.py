@@ -127,11 +127,13 @@ def _collect(faults: list[str]) -> Iterator[None]:
         faults.append(str(error))
 
 
-def measuring(contact: str, rate: float, trust: Path | None) -> tuple[Settings, Rates]:
+def measuring(
+    contact: str, rate: float, trust: Path | None, *, crawl: bool = False
+) -> tuple[Settings, Rates]:
     """The probes' settings from the command line's; ``trust`` must be a readable file."""
     if trust is not None and not trust.is_file():
         raise click.ClickException(f"--trust {trust}: no such file")
-    return Settings(contact=contact, trust=trust), Rates(process=rate, vantage=rate)
+    return Settings(contact=contact, trust=trust, crawl=crawl), Rates(process=rate, vantage=rate)
 
 
 def scan(

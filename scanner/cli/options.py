@@ -107,6 +107,14 @@ def outputs(command: _F) -> _F:
     return command
 
 
+crawling = click.option(
+    "--crawl",
+    is_flag=True,
+    envvar="SARHAD_CRAWL",
+    help="Read each declared page for the hosts of its scripts, frames, forms and style sheets.",
+)
+
+
 def measuring(command: _F) -> _F:
     """How much and how fast is probed."""
     for option in (

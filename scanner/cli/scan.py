@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.inputs
 @options.measuring
+@options.crawling
 @options.keeping
 @options.outputs
 def scan(
@@ -32,6 +33,7 @@ def scan(
     outputs: tuple[str, ...],
     fail_on: str | None,
     *,
+    crawl: bool,
     resume: bool,
 ) -> int:
     r"""Measure every endpoint of a register from every vantage, and judge it.
@@ -42,7 +44,7 @@ def scan(
     """
     targets = job.parse_outputs(format_, outputs)
     inputs = job.load(job.Files(register, vantages, policy, geodata, territory))
-    settings, rates = job.measuring(contact, rate, trust)
+    settings, rates = job.measuring(contact, rate, trust, crawl=crawl)
     if place is None:
         if resume:
             raise click.UsageError(

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from scanner.dependencies import abroad, listed
 from scanner.report.text import printable
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def write(run: Run, stream: TextIO) -> None:
     for result, row in zip(run.endpoints, rows, strict=True):
         console.print(_line(row, widths), soft_wrap=True)
         console.print(Padding(Text(printable(result.verdict.reason), style="dim"), (0, 0, 0, 4)))
+        if outside := abroad(result.verdict.dependencies):
+            text = f"Depends on what is abroad: {listed(outside)}."
+            console.print(Padding(Text(printable(text), style="dim"), (0, 0, 0, 4)))
     console.print()
     for line in _summary(run):
         console.print(Text(printable(line)))

@@ -88,6 +88,23 @@ class TestTruth:
         found = {one.endpoint: one.verdict.path for one in demo.run.endpoints}
         assert "leaves" not in {found[name] for name in staying}
 
+    def test_what_they_depend_on_abroad_is_found_and_nothing_else(self, demo: Demo) -> None:
+        abroad = {name: set(one.get("abroad", ())) for name, one in WORLD["truth"].items()}
+        assert sum(map(bool, abroad.values())) >= 10
+        assert {
+            one.endpoint: {each.host for each in one.verdict.dependencies if each.location == "outside"}
+            for one in demo.run.endpoints
+        } == abroad
+
+    def test_what_they_depend_on_was_never_probed(self, demo: Demo) -> None:
+        own = {each.address for one in demo.run.endpoints for each in one.verdict.addresses}
+        probed = {
+            one.address
+            for one in demo.run.observations
+            if one.address is not None and not one.endpoint.startswith("vantage/")
+        }
+        assert probed <= own
+
     def test_a_private_address_in_an_answer_was_never_probed(self, demo: Demo) -> None:
         probed = {one.address for one in demo.run.observations if one.address is not None}
         assert not [address for address in probed if address.startswith(("10.", "192.168.", "fd"))]

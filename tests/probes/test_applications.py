@@ -220,14 +220,15 @@ class TestHttp:
         site: Site,
         context: ssl.SSLContext | None = None,
         path: str = "/a",
+        *,
+        crawl: bool = False,
     ) -> Any:
         scheme = "http" if context is None else "https"
         async with chain.serve(chain.host4, site, context) as port:
             url = f"{scheme}://{PORTAL}:{port}{path}"
             target = Target("e", host=PORTAL, address=chain.host4, port=port, scheme=scheme, url=url)
-            return await chain.observe(
-                "http", target, session, Settings(contact="https://example.org/probes")
-            )
+            settings = Settings(contact="https://example.org/probes", crawl=crawl)
+            return await chain.observe("http", target, session, settings)
 
     @pytest.mark.parametrize("secure", [True, False])
     async def test_warm_connection(
@@ -265,6 +266,31 @@ class TestHttp:
         seen = await self.fetch(session, chain, site)
         assert [each.location for each in seen.result.redirects] == ["https://fra.cloud.example/x"]
         assert (seen.error, seen.result.status) == (None, 302)
+
+    @pytest.mark.parametrize(
+        ("headers", "hosts"),
+        [
+            (b"", ("cdn.example",)),
+            (b"Content-Type: TEXT/HTML; charset=utf-8\r\n", ("cdn.example",)),
+            (b"Content-Type: image/png\r\n", None),
+            (b"Content-Encoding: gzip\r\n", None),
+        ],
+    )
+    async def test_page_is_read_for_hosts(
+        self, session: Session, chain: Chain, headers: bytes, hosts: tuple[str, ...] | None
+    ) -> None:
+        html = b"<script src=https://cdn.example/a.js></script>" + b"x" * 100_000
+        site = Site(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: %d\r\n\r\n" % len(html) + html)
+        seen = await self.fetch(session, chain, site, crawl=True)
+        assert (seen.error, seen.result.page_hosts, len(seen.result.ttfb_ms)) == (None, hosts, 5)
+        assert (await self.fetch(session, chain, site)).result.page_hosts is None
+
+    async def test_so_much_of_a_page_is_read(self, session: Session, chain: Chain) -> None:
+        first, late = (b"<script src=https://%s.example></script>" % name for name in (b"first", b"late"))
+        html = b" " * 200_000 + first + b" " * 100_000 + late
+        site = Site(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(html) + html)
+        seen = await self.fetch(session, chain, site, crawl=True)
+        assert (seen.error, seen.result.page_hosts) == (None, ("first.example",))
 
     async def test_redirect_loop_ends(self, session: Session, chain: Chain) -> None:
         site = Site(b"HTTP/1.1 302 F\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n")

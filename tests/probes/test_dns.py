@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import pytest
 from probes.target import Settings, Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from probes.session import Session
     from tests.probes.conftest import Chain
@@ -51,8 +52,13 @@ def respond(query: dns.message.Message, zone: Zone, *, stream: bool) -> dns.mess
 
 
 @contextlib.asynccontextmanager
-async def name_server(chain: Chain, zone: Zone) -> AsyncIterator[list[str]]:
-    """A DNS server on the chain's host; gives the questions that it was asked."""
+async def name_server(
+    chain: Chain, zone: Zone, mangle: Callable[[str, bytes], bytes] = lambda _, wire: wire
+) -> AsyncIterator[list[str]]:
+    """A DNS server on the chain's host; gives the questions that it was asked.
+
+    ``mangle`` makes of an answer's octets, and the kind of the question, what is sent.
+    """
     asked: list[str] = []
 
     def answer(wire: bytes, *, stream: bool) -> bytes | None:
@@ -61,7 +67,7 @@ async def name_server(chain: Chain, zone: Zone) -> AsyncIterator[list[str]]:
         name, kind = question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype)
         asked.append(f"{name} {kind}{' tcp' if stream else ''}")
         response = respond(query, zone, stream=stream)
-        return None if response is None else response.to_wire(max_size=65_535)
+        return None if response is None else mangle(kind, response.to_wire(max_size=65_535))
 
     class Datagrams(asyncio.DatagramProtocol):
         def connection_made(self, transport: Any) -> None:
@@ -109,6 +115,67 @@ class TestDns:
         assert sorted(seen.result.addresses) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
         assert sorted(seen.result.nameservers) == ["ns1.indus.example", "ns2.lahore.example"]
         assert (seen.result.rcode, seen.result.resolver) == ("NOERROR", chain.host4)
+
+    async def test_mail_of_the_zone_in_the_order_of_preference(self, session: Session, chain: Chain) -> None:
+        zone: Zone = {
+            (PORTAL, "A"): ["192.0.2.1"],
+            ("indus.example", "NS"): ["ns1.indus.example."],
+            ("indus.example", "MX"): ["20 b.example.", "10 mx.cloud.example.", "30 b.example."],
+        }
+        seen = await self.resolve(session, chain, zone)
+        assert seen.result.mail == ("mx.cloud.example", "b.example")
+        zone["indus.example", "MX"] = ["0 ."]
+        assert (await self.resolve(session, chain, zone)).result.mail == ()
+
+    async def test_mail_is_bounded_and_escaped(self, session: Session, chain: Chain) -> None:
+        zone: Zone = {
+            (PORTAL, "A"): ["192.0.2.1"],
+            ("indus.example", "NS"): ["ns1.indus.example."],
+            ("indus.example", "MX"): [
+                "!TC",
+                "0 \\027[31m<b>.example.",
+                *(f"{number} mx{number}.example." for number in range(1, 500)),
+            ],
+        }
+        seen = await self.resolve(session, chain, zone)
+        assert len(seen.result.mail) == 32
+        assert seen.result.mail[:2] == ("\\027[31m<b>.example", "mx1.example")
+
+    async def test_any_octets_for_mail_leave_the_rest_as_it_is(self, session: Session, chain: Chain) -> None:
+        zone: Zone = {
+            (PORTAL, "A"): ["192.0.2.1"],
+            ("indus.example", "NS"): ["ns1.indus.example."],
+            ("indus.example", "MX"): ["10 mx.cloud.example.", "20 b.example."],
+        }
+        dice = random.Random(7)  # noqa: S311  no secret
+
+        def mangle(kind: str, wire: bytes) -> bytes:
+            if kind != "MX":
+                return wire
+            octets = bytearray(wire)
+            for _ in range(dice.randint(1, 8)):
+                octets[dice.randrange(12, len(octets))] = dice.randrange(256)
+            return bytes(octets[: dice.randint(12, len(octets))])
+
+        settings = Settings(dns_timeout_s=0.02, dns_deadline_s=0.1)
+        async with name_server(chain, zone, mangle) as asked:
+            for _ in range(30):
+                seen = await chain.observe("dns", Target("e", host=PORTAL), session, settings)
+                assert (seen.error, seen.result.addresses) == (None, ("192.0.2.1",))
+                assert len(seen.result.mail) <= 32
+        assert any(question.endswith(" MX") for question in asked)
+
+    async def test_broken_name_is_still_of_a_zone(self, session: Session, chain: Chain) -> None:
+        zone: Zone = {(PORTAL, kind): ["!SERVFAIL"] for kind in ("A", "AAAA", "NS")}
+        zone["indus.example", "NS"] = ["ns1.lahore.example."]
+        seen = await self.resolve(session, chain, zone)
+        assert (seen.error, seen.result.nameservers) == ("servfail", ("ns1.lahore.example",))
+
+    async def test_of_a_dependency_no_zone_is_asked(self, session: Session, chain: Chain) -> None:
+        async with name_server(chain, {(PORTAL, "A"): ["192.0.2.1"]}) as asked:
+            seen = await chain.observe("dependency", Target("dependency/x", host=PORTAL), session)
+        assert (seen.endpoint, seen.result.addresses) == ("dependency/x", ("192.0.2.1",))
+        assert sorted(asked) == [f"{PORTAL} A", f"{PORTAL} AAAA"]
 
     async def test_chain_is_followed_in_order(self, session: Session, chain: Chain) -> None:
         zone: Zone = {

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from probes.document import Document, DocumentError
+from scanner.declared import Known
 from scanner.endpoint import DATA_CLASSES, Deployment
 from scanner.policy import (
     CONTROLS,
@@ -68,9 +69,9 @@ def verdict(location: Location, assurance: Assurance | None = None, **more: Any)
 
 
 def findings(
-    given: EndpointVerdict | None, held: Register, origins: Mapping[str, int] | None = None
+    given: EndpointVerdict | None, held: Register, origins: Mapping[str, Known] | None = None, **more: Any
 ) -> dict[str, Finding]:
-    found = judge(POLICY, held, [given] if given else [], TODAY, origins)
+    found = judge(POLICY, held, [given] if given else [], TODAY, origins, **more)
     assert all(one.endpoint == ENDPOINT and one.reason.endswith((".", "?")) for one in found)
     assert all(one.clause == POLICY.controls[one.control].clause for one in found)
     return {one.control: one for one in found}
@@ -267,22 +268,27 @@ class TestDeclaration:
 
     DECLARED = "asns: [64500]\n    prefixes: [203.0.113.0/24]"
 
-    def status(self, declared: str, origins: Mapping[str, int] | None, *addresses: str) -> str | None:
+    def status(self, declared: str, origins: Mapping[str, set[int]] | None, *addresses: str) -> str | None:
         each = tuple(
             AddressVerdict(address=address, location="inside", rule="rule", reason="So.")
             for address in addresses
         )
-        found = findings(verdict("inside", "proved", addresses=each), register(declared=declared), origins)
+        announced = None
+        if origins is not None:
+            announced = {address: Known(frozenset(asns)) for address, asns in origins.items()}
+        found = findings(verdict("inside", "proved", addresses=each), register(declared=declared), announced)
         return found["PCFP-REG-2"].status if "PCFP-REG-2" in found else None
 
     def test_in_a_declared_prefix(self) -> None:
         assert self.status(self.DECLARED, {}, "203.0.113.7") == "compliant"
 
     def test_announced_by_a_declared_network(self) -> None:
-        assert self.status(self.DECLARED, {"2001:db8::1": 64500}, "203.0.113.7", "2001:db8::1") == "compliant"
+        assert (
+            self.status(self.DECLARED, {"2001:db8::1": {64500}}, "203.0.113.7", "2001:db8::1") == "compliant"
+        )
 
     def test_somewhere_else(self) -> None:
-        assert self.status(self.DECLARED, {"192.0.2.1": 64501}, "203.0.113.7", "192.0.2.1") == "violation"
+        assert self.status(self.DECLARED, {"192.0.2.1": {64501}}, "203.0.113.7", "192.0.2.1") == "violation"
         assert self.status("prefixes: [203.0.113.0/24]", {}, "192.0.2.1") == "violation"
 
     def test_announced_by_who_knows_whom(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ import pytest
 from probes.document import Document
 from probes.engine.pacing import Rates
 from probes.observation import kind_of
+from probes.simnet.nameserver import Directory, serving
+from probes.simnet.world import Dns
 from probes.target import Settings
 from probes.vantages.vantage import Vantage
 from scanner.register import parse_register
@@ -56,13 +59,13 @@ VANTAGES = [
 
 
 @contextlib.asynccontextmanager
-async def web() -> AsyncIterator[int]:
+async def web(html: bytes = b"") -> AsyncIterator[int]:
     """An HTTP server on the loopback; its port."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(html) + html)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", family=socket.AF_INET)
@@ -70,10 +73,16 @@ async def web() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def scan(port: int, before: Iterable[Observation] = ()) -> tuple[Measured, list[Observation]]:
-    """What a scan measured in all, and what of it this part did."""
+async def scan(
+    port: int,
+    before: Iterable[Observation] = (),
+    declared: str = REGISTER,
+    settings: Settings = QUICK,
+    resolver: int = 1,
+) -> tuple[Measured, list[Observation]]:
+    """What a scan measured in all, and what of it this part did; ``resolver`` is a port of the loopback."""
     register = parse_register(
-        Document.parse(REGISTER.format(port=port).encode(), "register.yaml"), date(2026, 11, 1)
+        Document.parse(declared.format(port=port).encode(), "register.yaml"), date(2026, 11, 1)
     )
     kept: list[Observation] = []
 
@@ -81,10 +90,77 @@ async def scan(port: int, before: Iterable[Observation] = ()) -> tuple[Measured,
         kept.extend(observations)
 
     work = Scan(
-        register.endpoints, VANTAGES, lambda _: None, QUICK, Rates(), lambda *_: None, None, before, keep
+        register.endpoints,
+        [one.model_copy(update={"resolver_port": resolver}) for one in VANTAGES],
+        lambda _: None,
+        settings,
+        Rates(),
+        lambda *_: None,
+        None,
+        before,
+        keep,
     )
     async with asyncio.timeout(60):
         return await work.run(), kept
+
+
+NAMED = """
+version: 1
+providers:
+  - id: indus
+    name: Indus
+    accreditation: {{status: accredited}}
+    services:
+      - id: web
+        deployment: government
+        data_class: restricted
+        endpoints: ["http://portal.indus.example:{port}/", "http://www.indus.example:{port}/"]
+"""
+NAMES = Dns.model_validate(
+    {
+        "resolver": "198.18.0.53",
+        "zones": [{"name": "indus.example", "nameservers": ["ns1.a.example"], "mail": ["mx.a.example"]}],
+        "names": [
+            {"name": "portal.indus.example", "answers": [{"a": ["127.0.0.1"]}]},
+            {"name": "www.indus.example", "answers": [{"cname": "portal.indus.example"}]},
+            {"name": "ns1.a.example", "answers": [{"a": ["127.0.0.3"]}]},
+            {"name": "mx.a.example", "rcode": "NXDOMAIN"},
+            {"name": "cdn.a.example", "answers": [{"a": ["127.0.0.4"]}]},
+        ],
+    }
+)
+
+
+@contextlib.asynccontextmanager
+async def names() -> AsyncIterator[int]:
+    """A name server on the loopback; its port."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listening.bind(("127.0.0.1", 0))
+    async with asyncio.TaskGroup() as tasks, serving(Directory(NAMES, ()), [listening], [], tasks):
+        yield listening.getsockname()[1]
+
+
+class TestDependencies:
+    """What endpoints depend on is asked for once from every vantage, never probed, and never asked again."""
+
+    @pytest.mark.parametrize("crawl", [True, False])
+    async def test_is_resolved_and_no_more(self, crawl: bool) -> None:
+        html = b"<script src=//cdn.a.example/x.js></script><form action=http://www.indus.example/>"
+        settings = replace(QUICK, dns_timeout_s=2, dns_deadline_s=6, crawl=crawl)
+        async with names() as resolver, web(html) as port:
+            whole, _ = await scan(port, (), NAMED, settings, resolver)
+            rest = [one for one in whole.observations if one.endpoint != "dependency/ns1.a.example"]
+            resumed, kept = await scan(port, rest, NAMED, settings, resolver)
+        hosts = ["ns1.a.example", "mx.a.example", *(["cdn.a.example"] if crawl else [])]
+        asked = Counter(
+            (one.vantage, one.endpoint)
+            for one in whole.observations
+            if one.endpoint.startswith("dependency/")
+        )
+        assert asked == Counter((one.id, f"dependency/{host}") for one in VANTAGES for host in hosts)
+        assert {one.address for one in whole.observations} == {None, "127.0.0.1"}
+        assert {one.endpoint for one in kept} == {"dependency/ns1.a.example"}
+        assert tally(resumed.observations) == tally(whole.observations)
 
 
 def tally(observations: Iterable[Observation]) -> Counter[Any]:

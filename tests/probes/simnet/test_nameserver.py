@@ -30,7 +30,11 @@ NAMES = Dns.model_validate(
     {
         "resolver": "198.18.0.53",
         "zones": [
-            {"name": "a.example", "nameservers": ["ns1.a.example", "ns2.b.example"]},
+            {
+                "name": "a.example",
+                "nameservers": ["ns1.a.example", "ns2.b.example"],
+                "mail": ["mx.b.example", "mx.a.example"],
+            },
             {"name": "deep.a.example", "nameservers": ["ns.deep.a.example"]},
         ],
         "names": [
@@ -105,6 +109,11 @@ class TestAnswers:
     def test_no_answer_that_fits_is_no_data(self) -> None:
         assert ask("only.a.example", asker=FRA).answer == []
         assert ask("only.a.example", asker=FRA).rcode() == dns.rcode.NOERROR
+
+    def test_mail_of_a_zone_in_its_order(self) -> None:
+        assert addresses(ask("a.example", "MX")) == ["10 mx.b.example.", "20 mx.a.example."]
+        assert addresses(ask("deep.a.example", "MX")) == []
+        assert addresses(ask("www.a.example", "MX")) == []
 
     def test_chains_are_followed_to_their_end(self) -> None:
         assert addresses(ask("one.a.example")) == ["two.a.example.", "www.a.example.", "198.18.9.1"]

@@ -54,6 +54,10 @@ class TestPages:
         assert answer.status == 200
         assert b"www.example" in body
 
+    async def test_its_scripts(self, hosting: Hosting) -> None:
+        _, body = await get(hosting, https(scripts=("https://cdn.example/a.js?x&y",)))
+        assert b'<script src="https://cdn.example/a.js?x&amp;y"></script>' in body
+
     async def test_other_pages_do_not_exist(self, hosting: Hosting) -> None:
         answer, _ = await get(hosting, https(redirect="https://elsewhere.example/"), "/x?y=1")
         assert answer.status == 404

@@ -93,7 +93,7 @@ def country() -> dashboard.Dashboard:
                 "short",
             ),
             panels.rows(
-                "Violations",
+                "Endpoints in violation",
                 f'residency_endpoint_policy_status{{status="violation",{classes}}} == 1',
                 "short",
                 ("provider", "service", "endpoint", "data_class"),
@@ -130,25 +130,25 @@ def provider() -> dashboard.Dashboard:
         "What a provider declared, and what was found of it.",
         [panels.values("provider", "Provider", "residency_provider_endpoints")],
         [
-            panels.figure("Endpoints", f"sum(residency_provider_endpoints{{{its}}})", "short"),
+            panels.figure("Endpoints", f"sum(residency_provider_endpoints{{{its}}})", "short").span(6),
             panels.figure(
                 "Violations",
                 f'sum(residency_provider_endpoints{{{its},status="violation"}})',
                 "short",
                 _FAULTS,
-            ),
+            ).span(6),
             panels.figure(
                 "Inside",
                 f'avg(residency_endpoint_location{{{its},location="inside"}})',
                 "percentunit",
                 _SHARE,
-            ),
+            ).span(6),
             panels.figure(
                 "Accreditation ends in",
                 f"min(residency_provider_accreditation_expiry_timestamp_seconds{{{its}}}) - time()",
                 "s",
                 ((None, "red"), (30 * 86_400, "green")),
-            ),
+            ).span(6),
             panels.bars(
                 "Share inside, by class of data",
                 f"provider_data_class:residency_endpoint_inside:avg{{{its}}}",
@@ -164,7 +164,7 @@ def provider() -> dashboard.Dashboard:
             ).stacking(common.StackingConfig().mode(StackingMode.NORMAL)),
             panels.timeline("Location over time", "location", LOCATIONS, its, "{{endpoint}}", height=12),
             panels.rows(
-                "Endpoints",
+                "Each endpoint",
                 f"residency_endpoint_location{{{its}}} == 1",
                 "short",
                 ("service", "endpoint", "data_class", "location"),

@@ -23,11 +23,11 @@ _MAY: Final = "open|public"
 _EVERY: Final[Mapping[Level, str]] = {"warning": ""}
 _BY_CLASS: Final[Mapping[Level, str]] = {"critical": _MUST, "warning": _MAY}
 
-_DAY_S: Final = 86_400
+DAY_S: Final = 86_400
 _ENDPOINT: Final = "{{ $labels.endpoint }} ({{ $labels.provider }}, {{ $labels.data_class }} data)"
 # A day between scans of the class that is scanned least often, and two hours to be done with it.
-_SCAN_STALE_S: Final = _DAY_S + 2 * 3600
-_ACCREDITATION_DAYS: Final = 30
+SCAN_STALE_S: Final = DAY_S + 2 * 3600
+ACCREDITATION_DAYS: Final = 30
 _WAIVER_DAYS: Final = 14
 # Every run exports these.
 _EXPECTED: Final = (
@@ -174,7 +174,8 @@ ALERTS: Final = (
         "15m",
         {"critical": ""},
         "Sarhad's metrics are missing",
-        "Nothing is scraped of Sarhad, so no other alert of it can fire or be trusted to have resolved.",
+        "No run is scraped: Sarhad is down, out of reach, or has not finished its first scan. No other alert"
+        " of it can fire or be trusted to have resolved.",
     ),
     Alert(
         "ResidencyMetricAbsent",
@@ -187,11 +188,20 @@ ALERTS: Final = (
     Alert(
         "ResidencyScanStale",
         f"time() - max by (job) (last_over_time(residency_scan_last_success_timestamp_seconds[7d]))"
-        f" > {_SCAN_STALE_S} or absent_over_time(residency_scan_last_success_timestamp_seconds[7d])",
+        f" > {SCAN_STALE_S} or absent_over_time(residency_scan_last_success_timestamp_seconds[7d])",
         "1h",
         {"critical": ""},
         "No scan was complete within a day",
         "Every verdict that is shown is older than that.",
+    ),
+    # A scan of the classes that are scanned more often hides the one before from one that waits.
+    Alert(
+        "ResidencyClassStale",
+        f'time() - residency_class_last_success_timestamp_seconds{{data_class=~"$classes"}} > {SCAN_STALE_S}',
+        "1h",
+        {"critical": _MUST},
+        "No scan of {{ $labels.data_class }} data was complete within a day",
+        "The daemon last finished one {{ $value | humanizeDuration }} ago; its verdicts are as old.",
     ),
     Alert(
         "ResidencyScanIncomplete",
@@ -203,7 +213,7 @@ ALERTS: Final = (
     ),
     Alert(
         "ResidencyGeodataStale",
-        f"time() - residency_geodata_build_timestamp_seconds > {Thresholds().stale_days * _DAY_S}",
+        f"time() - residency_geodata_build_timestamp_seconds > {Thresholds().stale_days * DAY_S}",
         "1h",
         _EVERY,
         "The data of {{ $labels.source }} is stale",
@@ -228,7 +238,7 @@ ALERTS: Final = (
     Alert(
         "ResidencyAccreditationExpiring",
         "residency_provider_accreditation_expiry_timestamp_seconds - time()"
-        f" <= {_ACCREDITATION_DAYS * _DAY_S} > 0",
+        f" <= {ACCREDITATION_DAYS * DAY_S} > 0",
         "1h",
         _EVERY,
         "The accreditation of {{ $labels.provider }} ends soon",
@@ -244,7 +254,7 @@ ALERTS: Final = (
     ),
     Alert(
         "ResidencyWaiverExpiring",
-        f"residency_waiver_expiry_timestamp_seconds - time() <= {_WAIVER_DAYS * _DAY_S} > 0",
+        f"residency_waiver_expiry_timestamp_seconds - time() <= {_WAIVER_DAYS * DAY_S} > 0",
         "1h",
         _EVERY,
         "The waiver of {{ $labels.endpoint }} ends soon",

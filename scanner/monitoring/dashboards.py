@@ -17,14 +17,14 @@ from grafana_foundation_sdk.models.common import StackingMode
 
 from scanner.metrics import PATHS, STATUSES
 from scanner.monitoring import panels
+from scanner.monitoring.alerts import ACCREDITATION_DAYS, DAY_S, SCAN_STALE_S
 from scanner.verdict import ASSURANCES, LOCATIONS
 
 _SHARE: Final = ((None, "red"), (0.8, "orange"), (1, "green"))
 _FAULTS: Final = ((None, "green"), (1, "red"))
 _DATE: Final = "dateTimeAsIso"
 _ONE: Final = 'provider="$provider",endpoint="$endpoint"'
-# A day and a margin, as the alert ResidencyScanStale has it.
-_AGE: Final = ((None, "green"), (93_600, "red"))
+_AGE: Final = ((None, "green"), (SCAN_STALE_S, "red"))
 
 
 def country() -> dashboard.Dashboard:
@@ -88,7 +88,7 @@ def country() -> dashboard.Dashboard:
             ).stacking(common.StackingConfig().mode(StackingMode.NORMAL)),
             panels.bars(
                 "Addresses abroad, by country",
-                'country:residency_endpoint_addresses:sum{country!="$home"} > 0',
+                'country:residency_endpoint_addresses:sum{country!~"$home|unknown"} > 0',
                 "{{country}}",
                 "short",
             ),
@@ -147,7 +147,7 @@ def provider() -> dashboard.Dashboard:
                 "Accreditation ends in",
                 f"min(residency_provider_accreditation_expiry_timestamp_seconds{{{its}}}) - time()",
                 "s",
-                ((None, "red"), (30 * 86_400, "green")),
+                ((None, "red"), (ACCREDITATION_DAYS * DAY_S, "green")),
             ).span(6),
             panels.bars(
                 "Share inside, by class of data",

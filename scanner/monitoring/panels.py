@@ -15,11 +15,17 @@ from grafana_foundation_sdk.builders import (
     table,
     timeseries,
 )
-from grafana_foundation_sdk.models.common import BigValueGraphMode, FrameGeometrySourceMode
+from grafana_foundation_sdk.models.common import (
+    BigValueGraphMode,
+    FrameGeometrySourceMode,
+    LegendDisplayMode,
+    LegendPlacement,
+)
 from grafana_foundation_sdk.models.dashboard import (
     DashboardLinkType,
     DataSourceRef,
     DataTransformerConfig,
+    DynamicConfigValue,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -114,6 +120,15 @@ def _thresholds(steps: Sequence[tuple[float | None, str]]) -> dashboard.Threshol
     )
 
 
+def _legend() -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .display_mode(LegendDisplayMode.LIST)
+        .placement(LegendPlacement.BOTTOM)
+        .show_legend(show_legend=True)
+    )
+
+
 def figure(
     title: str, expr: str, unit: str, steps: Sequence[tuple[float | None, str]] = ((None, "text"),)
 ) -> stat.Panel:
@@ -160,6 +175,7 @@ def series(title: str, expr: str, legend: str, unit: str) -> timeseries.Panel:
         .unit(unit)
         .min(0)
         .fill_opacity(10)
+        .legend(_legend())
         .with_target(_query(expr, legend).range())
         .span(12)
         .height(9)
@@ -185,6 +201,7 @@ def timeline(
         .unit("short")
         .mappings([ValueMap(options=names)])
         .merge_values(merge_values=True)
+        .legend(_legend())
         .with_target(_query(f"max by (endpoint) ({each})", legend).range())
         .span(24)
         .height(height)
@@ -225,10 +242,19 @@ def rows(title: str, expr: str, unit: str, columns: Sequence[str]) -> table.Pane
     order = DataTransformerConfig(
         id_val="organize", options={"indexByName": {name: place for place, name in enumerate(columns)}}
     )
+    # The way to an endpoint's dashboard; a provider's own has no column of it.
+    provider = "__data.fields.provider" if "provider" in columns else "provider"
+    to_endpoint = {
+        "title": "The endpoint",
+        "url": f"/d/sarhad-endpoint?var-provider=${{{provider}:percentencode}}"
+        "&var-endpoint=${__value.text:percentencode}",
+    }
     return (
         table.Panel()
         .title(title)
         .unit(unit)
+        .show_header(show_header=True)
+        .override_by_name("endpoint", [DynamicConfigValue(id_val="links", value=[to_endpoint])])
         .with_target(_query(expr).format(PromQueryFormat.TABLE).instant())
         .transformations([shown, order])
         .span(12)

@@ -170,6 +170,16 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case((f"{SUCCESS} 0x60 stale",), 20 * 60),
         Case((f"{SUCCESS} 0+60x1800",), 28 * 60),
     ),
+    "ResidencyClassStale": (
+        Case(
+            ('residency_class_last_success_timestamp_seconds{data_class="secret"} 0x1800',),
+            28 * 60,
+            ({"data_class": "secret", "severity": "critical"},),
+        ),
+        Case(('residency_class_last_success_timestamp_seconds{data_class="secret"} 0+60x1800',), 28 * 60),
+        Case(('residency_class_last_success_timestamp_seconds{data_class="open"} 0x1800',), 28 * 60),
+        Case(()),
+    ),
     "ResidencyScanIncomplete": (
         Case(("residency_scan_complete 0x60",), fires=({"severity": "warning"},)),
         Case(("residency_scan_complete 1x60",)),

@@ -102,6 +102,7 @@ class TestLayout:
         source = {"type": "prometheus", "uid": "${datasource}"}
         assert panel["datasource"] == source
         assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["options"], "null is not what Grafana takes for its defaults"
         assert panel["targets"]
         for target in panel["targets"]:
             assert target["refId"]
@@ -109,6 +110,16 @@ class TestLayout:
         names = {variable["name"] for variable in DASHBOARDS[dashboard]["templating"]["list"]}
         for target in panel["targets"]:
             assert set(re.findall(r"\$(\w+)", target["expr"])) <= names
+
+    def test_links_lead_to_dashboards_and_their_variables(self) -> None:
+        urls = re.findall(
+            r'"/d/([\w-]+)\?([^"]*)"', "".join(json.dumps(each) for each in DASHBOARDS.values())
+        )
+        assert urls
+        for uid, query in urls:
+            dashboard = DASHBOARDS[f"{uid.removeprefix('sarhad-')}.json"]
+            names = {variable["name"] for variable in dashboard["templating"]["list"]}
+            assert set(re.findall(r"var-(\w+)=", query)) <= names
 
 
 class TestNames:

@@ -123,3 +123,9 @@ class TestCompose:
         urls = [one["url"] for one in read(PROVISIONING / "datasources/prometheus.yaml")["datasources"]]
         assert {one.removeprefix("http://").split(":")[0] for one in (manager, sarhad, *urls)} <= services
         assert f"127.0.0.1:{sarhad.split(':')[1]}:" in read(COMPOSE)["services"]["sarhad"]["ports"][0]
+
+    def test_the_daemon_takes_its_file(self) -> None:
+        daemon = pytest.importorskip("scanner.daemon.config")
+        config = daemon.load_config(COMPOSE.parent / "sarhad/daemon.yaml")
+        assert config.listen.port == daemon.PORT
+        assert set(config.schedules) == {"open", "public", "restricted", "confidential", "secret"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +38,21 @@ class Chain:
         """The states, at Prometheus, of the alert."""
         alerts = self.server.get("/api/v1/alerts")["data"]["alerts"]
         return {one["state"] for one in alerts if one["labels"]["alertname"] == NAME}
+
+    def timeline(self) -> list[str]:
+        """The states that the endpoint's dashboard shows of where it was, one after another."""
+        dashboard = json.loads((CONFIG / "grafana/dashboards/endpoint.json").read_text(encoding="utf-8"))
+        panel = next(one for one in dashboard["panels"] if one["title"] == "Location")
+        expr = panel["targets"][0]["expr"].replace("$provider", "indus").replace("$endpoint", runs.ENDPOINT)
+        now = time.time()
+        answer = self.server.get(
+            "/api/v1/query_range", query=expr, start=str(now - 120), end=str(now), step="0.5"
+        )
+        (series,) = answer["data"]["result"]
+        names = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+        return [
+            names[number]["text"] for number, _ in itertools.groupby(value for _, value in series["values"])
+        ]
 
     def are(self, state: str) -> bool:
         """Whether what Alertmanager was told is all in this state there."""
@@ -103,6 +121,7 @@ class TestChain:
         chain.exporter.text = HOME
         until(lambda: not chain.states(), "the alert is over at Prometheus")
         until(lambda: not chain.told(), "Alertmanager is told that it is over")
+        assert chain.timeline() == ["inside", "outside", "inside"]
 
     def test_it_is_held_back_while_a_vantage_is_not_where_it_says(self, chain: Chain) -> None:
         honest = 'residency_vantage_location_ok{vantage="khi"}'

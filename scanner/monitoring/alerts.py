@@ -149,11 +149,10 @@ ALERTS: Final = (
         f"The way to {_ENDPOINT} leaves Pakistan",
         "A traceroute from a vantage at home passes a hop abroad.",
     ),
-    # Looked at every half hour of the day: of each minute, it would read 1,440 samples of every endpoint.
     Alert(
         "ResidencyEndpointDisappeared",
         "group by (provider, service, endpoint, data_class)"
-        ' (last_over_time(residency_endpoint_location{location="inside",data_class=~"$classes"}[1d:30m]))'
+        ' (last_over_time(residency_endpoint_location{location="inside",data_class=~"$classes"}[1d]))'
         " unless on (provider, service, endpoint) residency_endpoint_location"
         " and on () residency_build_info",
         "15m",

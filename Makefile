@@ -5,17 +5,18 @@
 #   make bench-probes   the probe engine against its peers, and README's table of that; under twenty minutes
 #   make bench-geodata   look-ups and territory against their peers, and the table of that in geodata/README.md; under five minutes
 #   make bench-verdict  verdicts held against what is true, and README's table of that; under twenty minutes
+#   make alerts dashboards   write the rules and the dashboards in config/ anew from scanner/monitoring
 #   make lock   resolve the dependencies anew
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-run test bench-probes bench-geodata bench-verdict lint format lock schema clean tools
+.PHONY: help demo demo-run test bench-probes bench-geodata bench-verdict alerts dashboards lint format lock schema clean tools
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command -v $$p && break ; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Debian packages that tests run over the simulated Internet, and the command each brings.
-TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2 postgres:postgresql chromium:chromium
+# Debian packages that tests run, most of them over the simulated Internet, and the command each brings.
+TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2 postgres:postgresql promtool:prometheus amtool:prometheus-alertmanager chromium:chromium
 bench-probes: TOOLS += fping:fping nmap:nmap
 
 help:
@@ -87,6 +88,16 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+alerts: $(VENV)/run.stamp
+	@$(BIN)/python -m scanner.monitoring config
+
+$(VENV)/grafana.stamp: $(VENV)/run.stamp requirements-grafana.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-grafana.lock
+	@touch $@
+
+dashboards: $(VENV)/grafana.stamp
+	@$(BIN)/python -m scanner.monitoring.dashboards config/grafana/dashboards
+
 schema: $(VENV)/run.stamp
 	@mkdir -p config/schema; for name in run observation register; do $(BIN)/sarhad schema $$name > config/schema/$$name.schema.json; done
 
@@ -97,6 +108,7 @@ lock: $(VENV)/dev.stamp
 	@$(BIN)/uv pip compile -q pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements.lock
 	@$(BIN)/uv pip compile -q --group bench --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements-bench.lock
 	@$(BIN)/uv pip compile -q --group oscal --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements-oscal.lock
+	@$(BIN)/uv pip compile -q --group grafana --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock $(LOCK) -o requirements-grafana.lock
 
 clean:
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

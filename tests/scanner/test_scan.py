@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from probes.document import Document
-from probes.engine.pacing import Rates
+from probes.engine.pacing import Pace
 from probes.observation import kind_of
 from probes.target import Settings
 from probes.vantages.vantage import Vantage
@@ -81,7 +81,7 @@ async def scan(port: int, before: Iterable[Observation] = ()) -> tuple[Measured,
         kept.extend(observations)
 
     work = Scan(
-        register.endpoints, VANTAGES, lambda _: None, QUICK, Rates(), lambda *_: None, None, before, keep
+        register.endpoints, VANTAGES, lambda _: None, QUICK, Pace(), lambda *_: None, None, before, keep
     )
     async with asyncio.timeout(60):
         return await work.run(), kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -54,10 +55,11 @@ class Service:
     async def run(self) -> None:
         """Until :meth:`stop`; ``FilesError``, ``StoreError`` and OSError where it cannot begin."""
         async with contextlib.AsyncExitStack() as stack:
+            threads = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="daemon"))
+            asyncio.get_running_loop().set_default_executor(threads)
             store = await asyncio.to_thread(Store.open, self._config.store, create=True)
             stack.callback(store.__exit__)
-            # Threads that still use the store end before it is closed.
-            stack.push_async_callback(asyncio.get_running_loop().shutdown_default_executor)
+            stack.callback(threads.shutdown)  # those that still use the store end before it is closed
             Api(self._server, store, self._order)
             runner = web.AppRunner(self._server.app, access_log=None, shutdown_timeout=CLOSE_S)
             await runner.setup()

@@ -58,16 +58,19 @@ REQUESTS = (
 
 
 async def asked(daemon: Daemon, octets: bytes) -> bytes:
-    """What a connection is answered that sends so much and then no more."""
+    """What a connection is answered that sends so much, until it is closed."""
     assert daemon.service is not None
     assert daemon.service.address is not None
     reader, writer = await asyncio.open_connection(*daemon.service.address)
+    answer = b""
     with contextlib.suppress(ConnectionError):
         writer.write(octets)
-        writer.write_eof()
         async with asyncio.timeout(10):
-            return await reader.read()
-    return b""
+            answer = await reader.read()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return answer
 
 
 def families(text: str) -> dict[str, Metric]:

@@ -114,6 +114,7 @@ class TestReload:
 
 MANIFEST = {
     "schema": "sarhad.snapshot/1",
+    "name": "test",
     "date": "2026-11-01",
     "sources": [{"source": "registry", "family": "registry", "format": "iptocc", "meaning": "registrant"}],
 }

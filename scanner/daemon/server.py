@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
-from scanner.daemon.log import log
+from scanner.daemon.log import LOGGER, log
 from scanner.daemon.tokens import bearer, owner
 from scanner.metrics import RunCollector, exposition
 from scanner.report.text import printable
@@ -184,7 +184,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = _of_store(error)
     except Exception:
         log("request failed", logging.ERROR, method=request.method, path=printable(request.path, 200))
-        logging.getLogger("sarhad.daemon").exception("the traceback of that")
+        LOGGER.exception("the traceback of that")
         response = _failure(500, "internal error", {})
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)

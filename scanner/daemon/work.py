@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from probes.failure import VantageError
 from probes.observation import now
-from scanner.daemon.log import log
+from scanner.daemon.log import LOGGER, log
 from scanner.judge import compose, special_name
 from scanner.scan import Scan
 from scanner.store import Circumstances, StoreError
@@ -48,6 +48,10 @@ class Work:
             return await self._scan(classes)
         except (StoreError, VantageError, OSError) as error:
             log("scan failed", logging.ERROR, classes=classes, fault=str(error))
+            return None
+        except Exception as error:  # noqa: BLE001  what is known stays served, whatever one scan meets with
+            log("scan failed by a fault of sarhad", logging.ERROR, classes=classes, fault=repr(error))
+            LOGGER.exception("the traceback of that")
             return None
         finally:
             self._state.scanning = ()

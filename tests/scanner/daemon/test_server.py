@@ -7,6 +7,8 @@ import contextlib
 import gzip
 import logging
 import shutil
+import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import aiohttp
     from prometheus_client.metrics_core import Metric
 
+    from scanner.run import Run
     from tests.scanner.daemon.conftest import Daemon
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -264,6 +267,33 @@ class TestProbe:
             assert (await scrape(client))["residency_reload_success"], "a scrape waits for none of them"
             go.set()
             assert [(await one).status for one in first] == [200, 200]
+
+
+class TestPage:
+    """The page is rendered once for what is known, and may run what is in it only."""
+
+    async def test_the_page(self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = []
+
+        def render_page(run: Run) -> bytes:
+            made.append(run)
+            return b"<!doctype html>"
+
+        monkeypatch.setitem(sys.modules, "scanner.report.page", SimpleNamespace(render_page=render_page))
+        daemon.keep()
+        async with daemon.run() as client:
+            for _ in range(3):
+                async with client.get("/") as response:
+                    assert (response.status, await response.text()) == (200, "<!doctype html>")
+                    assert response.content_type == "text/html"
+                    assert response.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+        assert [len(one.endpoints) for one in made] == [2]
+
+    async def test_without_a_renderer(self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "scanner.report.page", None)
+        daemon.keep()
+        async with daemon.run() as client:
+            assert (await client.get("/")).status == 404
 
 
 class TestHostile:

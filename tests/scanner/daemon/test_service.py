@@ -149,6 +149,21 @@ class TestScans:
             assert "another scan goes on" in str([getattr(one, "fields", "") for one in caplog.records])
             assert (await scrape(client))["residency_scan_in_progress"].samples[0].value == 0
 
+    async def test_a_fault_of_ours_in_one_scan_ends_no_other(
+        self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            assert daemon.service is not None
+            server = daemon.service._server
+            assert server.work is not None
+            with monkeypatch.context() as patch:
+                patch.setattr(work, "_composed", lambda *_: 1 / 0)
+                assert await server.work.scan(["open"]) is None
+            assert "ZeroDivisionError" in caplog.text
+            assert OTHER in str((await scrape(client))["residency_endpoint_location"].samples)
+            assert await server.work.scan(["open"]) is not None
+
     async def test_stopped_in_the_middle_it_goes_on_later(
         self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
     ) -> None:

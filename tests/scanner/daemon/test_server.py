@@ -259,9 +259,10 @@ class TestProbe:
             first = [asyncio.create_task(client.get("/probe", params={"endpoint": OTHER})) for _ in range(2)]
             for _ in first:
                 await begun.acquire()
-            refused = await asyncio.gather(
-                *(client.get("/probe", params={"endpoint": OTHER}) for _ in range(20))
-            )
+            async with asyncio.timeout(20):
+                refused = await asyncio.gather(
+                    *(client.get("/probe", params={"endpoint": OTHER}) for _ in range(20))
+                )
             assert {one.status for one in refused} == {503}
             assert {one.headers["Retry-After"] for one in refused} == {"10"}
             assert (await scrape(client))["residency_reload_success"], "a scrape waits for none of them"

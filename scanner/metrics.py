@@ -7,8 +7,8 @@ the metrics go to a file that node_exporter's textfile collector reads.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, get_args
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -19,10 +19,12 @@ from scanner.policy import FindingStatus
 from scanner.verdict import ASSURANCES, LOCATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
 
     from prometheus_client import Metric
 
+    from scanner.register import Register
     from scanner.run import Run
 
 STATUSES: tuple[FindingStatus, ...] = get_args(FindingStatus)
@@ -31,17 +33,19 @@ _ENDPOINT = ("provider", "service", "endpoint", "data_class")
 
 
 class RunCollector(Collector):
-    """The metrics of one run."""
+    """The metrics of one run; ``detail`` low leaves out assurances, addresses and round-trip times."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, detail: Literal["full", "low"] = "full") -> None:
         self._run = run
+        self._detail = detail
 
     def collect(self) -> Iterator[Metric]:
         """Every metric family, each with all of its series."""
         yield from self._endpoints()
         yield self._providers()
         yield from self._scan()
-        yield self._rtts()
+        if self._detail == "full":
+            yield self._rtts()
         yield self._failures()
 
     def _endpoints(self) -> Iterator[Metric]:
@@ -67,8 +71,8 @@ class RunCollector(Collector):
         )
         addresses = GaugeMetricFamily(
             "residency_endpoint_addresses",
-            "How many addresses an endpoint has, by address family.",
-            labels=(*_ENDPOINT, "family"),
+            "How many addresses an endpoint has, by address family and the only country that is left for it.",
+            labels=(*_ENDPOINT, "family", "country"),
         )
         for result in self._run.endpoints:
             labels = (result.provider, result.service, result.endpoint, result.data_class)
@@ -80,10 +84,15 @@ class RunCollector(Collector):
             ):
                 for value in values:
                     family.add_metric((*labels, value), float(value == actual))
-            families = Counter("ipv6" if ":" in one.address else "ipv4" for one in result.verdict.addresses)
-            for name in ("ipv4", "ipv6"):
-                addresses.add_metric((*labels, name), families[name])
-        yield from (location, assurance, status, path, addresses)
+            counts = Counter(
+                ("ipv6" if ":" in one.address else "ipv4", _only(one.countries))
+                for one in result.verdict.addresses
+            )
+            for (version, country), count in sorted(counts.items()):
+                addresses.add_metric((*labels, version, country), count)
+        yield from (location, status, path)
+        if self._detail == "full":
+            yield from (assurance, addresses)
 
     def _providers(self) -> Metric:
         family = GaugeMetricFamily(
@@ -172,13 +181,96 @@ class RunCollector(Collector):
         return family
 
 
+class RegisterCollector(Collector):
+    """When what the register grants ends: at the end, in UTC, of the last day that it holds on."""
+
+    def __init__(self, register: Register) -> None:
+        self._register = register
+
+    def collect(self) -> Iterator[Metric]:
+        """Accreditations that end, by provider; waivers, by endpoint, the last to end."""
+        accreditation = GaugeMetricFamily(
+            "residency_provider_accreditation_expiry_timestamp_seconds",
+            "When a provider's accreditation ends.",
+            labels=("provider",),
+        )
+        for provider in self._register.providers:
+            if provider.accreditation.expires is not None:
+                accreditation.add_metric((provider.id,), _end(provider.accreditation.expires))
+        waiver = GaugeMetricFamily(
+            "residency_waiver_expiry_timestamp_seconds",
+            "When the waiver of an endpoint ends; of several, the last.",
+            labels=_ENDPOINT,
+        )
+        for one in self._register.endpoints:
+            for granted in self._register.waivers_of(one.id)[:1]:
+                waiver.add_metric((one.provider, one.service, one.id, one.data_class), _end(granted.expires))
+        yield from (accreditation, waiver)
+
+
+class Standing(NamedTuple):
+    """How a daemon stands. Times are seconds since 1970; ``covered`` is the last success by class."""
+
+    scanning: bool
+    reload_ok: bool
+    reloaded_at: float
+    covered: Mapping[str, float]
+
+
+class StandingCollector(Collector):
+    """The metrics of a daemon itself."""
+
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric family; cheap, so that it is made anew for each scrape."""
+        standing = self._standing
+        yield GaugeMetricFamily(
+            "residency_scan_in_progress", "1 while a scan goes on.", value=float(standing.scanning)
+        )
+        yield GaugeMetricFamily(
+            "residency_reload_success",
+            "1 unless the register, the vantages, the policy or the geodata could not be read last time, so"
+            " that those of before are in force.",
+            value=float(standing.reload_ok),
+        )
+        yield GaugeMetricFamily(
+            "residency_reload_timestamp_seconds",
+            "When the files that are in force were read.",
+            value=standing.reloaded_at,
+        )
+        covered = GaugeMetricFamily(
+            "residency_class_last_success_timestamp_seconds",
+            "When the last complete scan of a class of data finished.",
+            labels=("data_class",),
+        )
+        for name, at in standing.covered.items():
+            covered.add_metric((name,), at)
+        yield covered
+
+
 def _timestamp(date: str) -> float:
     moment = datetime.fromisoformat(date)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def _end(day: date) -> float:
+    return datetime.combine(day + timedelta(days=1), time(), UTC).timestamp()
+
+
+def _only(countries: Sequence[str]) -> str:
+    return countries[0] if len(countries) == 1 else "unknown"
+
+
 def render(run: Run) -> bytes:
     """The metrics in Prometheus's text format."""
+    return exposition(RunCollector(run))
+
+
+def exposition(*collectors: Collector) -> bytes:
+    """What several collectors have, in Prometheus's text format."""
     registry = CollectorRegistry()
-    registry.register(RunCollector(run))
+    for one in collectors:
+        registry.register(one)
     return generate_latest(registry)

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from probes.engine.capture import Capture
-from probes.engine.pacing import Pace
 from probes.observation import DnsObservation, TcpObservation, kind_of
 from probes.session import Session
 from probes.table import PROBES
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from probes.engine.pacing import Rates
+    from probes.engine.pacing import Pace
     from probes.observation import Observation
     from probes.target import Settings
     from probes.vantages.vantage import Vantage
@@ -78,7 +77,8 @@ class _Job:
 class Scan:
     """One scan; :meth:`run` once. ``measured`` is there also after it was cancelled.
 
-    ``before`` is what an earlier part of the same scan measured, ``keep`` is handed what this one does.
+    ``pace`` is the process's, shared by all scans that go on. ``before`` is what an earlier part of the same
+    scan measured, ``keep`` is handed what this one does.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Scan:
         vantages: Sequence[Vantage],
         special: Callable[[str], str | None],
         settings: Settings,
-        rates: Rates,
+        pace: Pace,
         progress: Progress,
         pcap: Path | None = None,
         before: Iterable[Observation] = (),
@@ -103,7 +103,7 @@ class Scan:
         self._vantages = vantages
         self._special = special
         self._settings = settings
-        self._pace = Pace(rates)
+        self._pace = pace
         self._progress = progress
         self._done = 0
 

@@ -20,6 +20,7 @@ from scanner.cli.exits import CONFIGURATION, INTERNAL, INTERRUPTED
 COMMANDS: Final = {
     "scan": ("scanner.cli.scan", "Measure and judge every endpoint of a register."),
     "demo": ("scanner.cli.demo", "Run the main job on a simulated Internet."),
+    "daemon": ("scanner.cli.daemon", "Scan by the clock; serve metrics, an API and the page."),
     "judge": ("scanner.cli.judge", "Judge recorded observations; the network is never touched."),
     "report": ("scanner.cli.report", "Write a finished run in another format: a page, OSCAL, CSV, …"),
     "history": ("scanner.cli.history", "Say what was judged of an endpoint, and when that changed."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.cli import job, options
+from scanner.files import Files
 
 if TYPE_CHECKING:
     from probes.simnet.simnet import Simnet
@@ -57,7 +58,7 @@ def _scan(net: Simnet, targets: list[job.Output], fail_on: str | None, pcap: Pat
     if not (directory / "register.yaml").exists():
         raise click.ClickException(f"the world {net.world.name} has no register, so there is nothing to scan")
     inputs = job.load(
-        job.Files(directory / "register.yaml", directory / "vantages.yaml", geodata=directory / "geodata"),
+        Files(directory / "register.yaml", directory / "vantages.yaml", geodata=directory / "geodata"),
         today=date.fromisoformat(net.world.date),
     )
     run = job.scan(inputs, *job.measuring("", 2000, directory / "ca.pem", crawl=True), pcap)

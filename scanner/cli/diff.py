@@ -10,6 +10,7 @@ import click
 
 from scanner.cli import job, options
 from scanner.cli.rows import print_json, print_table
+from scanner.files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +64,7 @@ def diff(
     runs = job.read_run(old, place), job.read_run(new, place)
     judged = None
     if register is not None and vantages is not None:
-        inputs = job.load(job.Files(register, vantages, policy, None, territory))
+        inputs = job.load(Files(register, vantages, policy, None, territory))
         judged = judged_by_turns(lambda measured, said: _judge(inputs, measured, said, runs), *runs)
     changes = drift(*runs, judged)
     if format_ == "json":

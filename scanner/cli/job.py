@@ -5,44 +5,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import hashlib
 import os
 import signal
 import sys
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import click
 import msgspec
 
-from geodata.snapshot import GeodataError, Snapshot
-from geodata.territory import Territory
-from probes.document import DocumentError
-from probes.engine.pacing import Rates
+from probes.engine.pacing import Pace, Rates
 from probes.failure import VantageError
 from probes.observation import now
 from probes.target import Settings
-from probes.vantages.vantage import load_vantages
 from scanner.cli import exits
-from scanner.judge import Inputs, compose, special_name
+from scanner.files import Files, FilesError, collect
+from scanner.files import load as load_files
+from scanner.judge import compose, special_name
 from scanner.policy import SEVERITIES
 from scanner.record import RecordError, read_observations
-from scanner.register import load_register
 from scanner.report.formats import FORMATS
 from scanner.report.text import printable
-from scanner.rulebook import load_policy
-from scanner.run import FileUsed, decode
+from scanner.run import decode
 from scanner.scan import Scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import date
 
     from rich.progress import TaskID
 
     from probes.observation import Observation
+    from scanner.judge import Inputs
     from scanner.policy import Fail
     from scanner.run import Run
     from scanner.scan import Progress
@@ -62,17 +59,6 @@ class Output:
     path: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The files of a job; ``None`` stands for what is shipped."""
-
-    register: Path
-    vantages: Path
-    policy: Path | None = None
-    geodata: Path | None = None
-    territory: Path | None = None
-
-
 def parse_outputs(format_: str, outputs: Sequence[str]) -> list[Output]:
     """``--format`` for standard output and each ``--output fmt=path``; a wrong one is a usage error."""
     parsed = [Output(format_)]
@@ -88,43 +74,10 @@ def parse_outputs(format_: str, outputs: Sequence[str]) -> list[Output]:
 
 def load(files: Files, today: date | None = None) -> Inputs:
     """Everything a judgement needs from files; each fault of each file becomes one line of a message."""
-    faults: list[str] = []
-    today = today or datetime.now(UTC).date()
-    with _collect(faults):
-        register = load_register(files.register, today)
-    with _collect(faults):
-        vantages = load_vantages(files.vantages)
-    with _collect(faults):
-        policy = load_policy(files.policy)
-    with _collect(faults):
-        snapshot = Snapshot.open(files.geodata)
-    if not faults:
-        with _collect(faults):
-            territory = Territory.load(register.country, files.territory)
-    if faults:
-        raise click.ClickException("\n".join(faults))
-    return Inputs(
-        register=register,
-        vantages=vantages,
-        policy=policy,
-        snapshot=snapshot,
-        territory=territory,
-        today=today,
-        files=tuple(
-            FileUsed(name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-            for name, path in (("register", files.register), ("vantages", files.vantages))
-        ),
-    )
-
-
-@contextlib.contextmanager
-def _collect(faults: list[str]) -> Iterator[None]:
     try:
-        yield
-    except DocumentError as error:
-        faults.extend(map(str, error.faults))
-    except GeodataError as error:
-        faults.append(str(error))
+        return load_files(files, today)
+    except FilesError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def measuring(
@@ -151,7 +104,7 @@ def scan(
             inputs.vantages,
             lambda address: special_name(inputs.snapshot, address),
             settings,
-            rates,
+            Pace(rates),
             progress,
             pcap,
             *((journal.before, journal.write) if journal else ()),
@@ -238,7 +191,7 @@ def _is_time(text: str) -> bool:
 def told(load: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
     """What ``load`` gives; what is wrong with its files becomes a message."""
     faults: list[str] = []
-    with _collect(faults):
+    with collect(faults):
         return load(*arguments, **named)
     raise click.ClickException("\n".join(faults))
 

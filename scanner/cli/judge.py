@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from scanner.cli import job, options
+from scanner.files import Files
 
 
 @click.command()
@@ -32,5 +33,5 @@ def judge(
       sarhad judge observations.jsonl --register register.yaml --vantages vantages.yaml
     """
     targets = job.parse_outputs(format_, outputs)
-    inputs = job.load(job.Files(register, vantages, policy, geodata, territory))
+    inputs = job.load(Files(register, vantages, policy, geodata, territory))
     return job.finish(job.rejudge(inputs, job.read_records(file)), targets, inputs.policy.fail, fail_on)

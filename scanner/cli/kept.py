@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import click
@@ -63,7 +60,7 @@ def scan(
     Measured is measured: why a run could not be kept is returned beside it, so that it is written first.
     A scan that was interrupted stays in the journal instead, to be resumed.
     """
-    journal = store.journal(_circumstances(inputs, settings), resume=resume)
+    journal = store.journal(Circumstances.of(inputs, settings), resume=resume)
     if journal.given_up:
         click.echo(
             f"The scan that was broken off before is given up, with {journal.given_up} observations;"
@@ -95,13 +92,3 @@ def prune(store: Store, retention: Retention) -> None:
             f" {retention.observations_days} days; their verdicts stay.",
             err=True,
         )
-
-
-def _circumstances(inputs: Inputs, settings: Settings) -> Circumstances:
-    files = {one.name: one.sha256 for one in inputs.files}
-    files["policy"] = hashlib.sha256(inputs.policy.model_dump_json().encode()).hexdigest()
-    if settings.trust is not None:
-        files["trust"] = hashlib.sha256(settings.trust.read_bytes()).hexdigest()
-    named = dataclasses.asdict(settings)
-    del named["trust"]
-    return Circumstances(version=version("sarhad"), files=files, settings=named)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.cli import job, options
+from scanner.files import Files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ def scan(
       sarhad scan --register register.yaml --vantages vantages.yaml --output json=run.json
     """
     targets = job.parse_outputs(format_, outputs)
-    inputs = job.load(job.Files(register, vantages, policy, geodata, territory))
+    inputs = job.load(Files(register, vantages, policy, geodata, territory))
     settings, rates = job.measuring(contact, rate, trust, crawl=crawl)
     if place is None:
         if resume:

@@ -6,7 +6,10 @@ measured again when it is resumed. A scan is resumed under the circumstances tha
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import threading
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from probes.observation import Observation
+    from probes.target import Settings
+    from scanner.judge import Inputs
     from scanner.store.database import Database
 
 CADENCE_S: Final = 1.0
@@ -32,6 +37,17 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     files: dict[str, str]
     settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, inputs: Inputs, settings: Settings, **more: Any) -> Self:
+        """Those of a scan of ``inputs``; ``more`` are further settings. Reads the file of authorities."""
+        files = {one.name: one.sha256 for one in inputs.files}
+        files["policy"] = hashlib.sha256(inputs.policy.model_dump_json().encode()).hexdigest()
+        if settings.trust is not None:
+            files["trust"] = hashlib.sha256(settings.trust.read_bytes()).hexdigest()
+        named = {**dataclasses.asdict(settings), **more}
+        del named["trust"]
+        return cls(version=version("sarhad"), files=files, settings=named)
 
     def changes(self, before: Circumstances) -> Iterator[str]:
         """What is different from ``before``, each in a few words."""

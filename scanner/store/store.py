@@ -215,9 +215,10 @@ class Store:
         )
         return msgspec.structs.replace(run, notices=(*run.notices, notice))
 
-    def runs(self, limit: int) -> list[Summary]:
-        """The newest runs, newest first."""
-        query = select(*_SUMMARY).order_by(RUNS.c.started.desc(), RUNS.c.number.desc()).limit(limit)
+    def runs(self, limit: int, offset: int = 0) -> list[Summary]:
+        """The newest runs, newest first, without the first ``offset`` of them."""
+        newest = select(*_SUMMARY).order_by(RUNS.c.started.desc(), RUNS.c.number.desc())
+        query = newest.limit(limit).offset(offset)
         with self._database.reading() as connection:
             return [Summary(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  its public name
 

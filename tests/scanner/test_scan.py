@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from probes.document import Document
-from probes.engine.pacing import Rates
+from probes.engine.pacing import Pace
 from probes.observation import kind_of
 from probes.simnet.nameserver import Directory, serving
 from probes.simnet.world import Dns
@@ -94,7 +94,7 @@ async def scan(
         [one.model_copy(update={"resolver_port": resolver}) for one in VANTAGES],
         lambda _: None,
         settings,
-        Rates(),
+        Pace(),
         lambda *_: None,
         None,
         before,

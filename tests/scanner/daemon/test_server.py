@@ -1,0 +1,360 @@
+"""What the daemon answers over HTTP, also to whoever means it ill."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import logging
+import shutil
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from scanner.daemon import work
+from scanner.daemon.server import MAX_BODY_OCTETS
+from tests.scanner.daemon.conftest import ENDPOINT, OTHER, TOKEN, TOKEN_HASH, register, silent
+from tests.scanner.test_scan import web
+
+if TYPE_CHECKING:
+    import aiohttp
+    from prometheus_client.metrics_core import Metric
+
+    from scanner.run import Run
+    from tests.scanner.daemon.conftest import Daemon
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+PATHS = (
+    ("/../../etc/passwd", 404),
+    ("/%2e%2e/%2e%2e/etc/passwd", 404),
+    ("/api/v1/runs/..%2f..%2fetc%2fpasswd", 404),
+    ("/api/v1/runs/%00", 404),
+    ("/api/v1/runs/%ff%fe", 404),
+    ("/api/v1/runs/%27%20OR%201=1", 404),
+    ("/api/v1/runs/last~99999999999", 404),
+    ("/api/v1/runs/" + "9" * 4000, 404),
+    ("/api/v1/runs?limit=0", 400),
+    ("/api/v1/runs?limit=1001", 400),
+    ("/api/v1/runs?limit=-1", 400),
+    ("/api/v1/runs?offset=99999999999999999999", 400),
+    ("/api/v1/runs?limit=%D9%A1", 400),
+    ("/api/v1/history?endpoint=nothing", 404),
+    ("/api/v1/history?endpoint=%00", 404),
+    ("/api/v1/history", 404),
+    ("/api/v1/changes?old=nothing", 404),
+    ("/probe?endpoint=" + OTHER + "&debug=maybe", 400),
+    ("/static/", 404),
+    ("/api/v1/", 404),
+)
+REQUESTS = (
+    b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+    b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(20_000)) + b"\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+)
+
+
+async def asked(daemon: Daemon, octets: bytes) -> bytes:
+    """What a connection is answered that sends so much, until it is closed."""
+    assert daemon.service is not None
+    assert daemon.service.address is not None
+    reader, writer = await asyncio.open_connection(*daemon.service.address)
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        writer.write(octets)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return answer
+
+
+def families(text: str) -> dict[str, Metric]:
+    return {one.name: one for one in text_string_to_metric_families(text)}
+
+
+async def scrape(client: aiohttp.ClientSession) -> dict[str, Metric]:
+    async with client.get("/metrics") as response:
+        assert response.status == 200
+        return families(await response.text())
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loopback addresses are probed as if they were anybody's."""
+    monkeypatch.setattr(work, "special_name", lambda *_: None)
+
+
+class TestMetrics:
+    """``/metrics`` has the newest verdicts, what the register grants, and how the daemon stands."""
+
+    async def test_the_newest_verdicts(self, daemon: Daemon) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            found = await scrape(client)
+        on = {
+            one.labels["endpoint"]: one.labels["location"]
+            for one in found["residency_endpoint_location"].samples
+            if one.value
+        }
+        assert on == {ENDPOINT: "inside", OTHER: "outside"}
+        counts = [
+            (one.labels["endpoint"], one.labels["family"], one.labels["country"], one.value)
+            for one in found["residency_endpoint_addresses"].samples
+        ]
+        assert (ENDPOINT, "ipv4", "PK", 1) in counts
+        assert (ENDPOINT, "ipv6", "PK", 1) in counts
+        assert (OTHER, "ipv4", "unknown", 1) in counts, "two countries are left"
+        (accreditation,) = found["residency_provider_accreditation_expiry_timestamp_seconds"].samples
+        assert accreditation.value == 1874966400, "2029-06-01T00:00:00Z, after its last day"
+        (waiver,) = found["residency_waiver_expiry_timestamp_seconds"].samples
+        assert (waiver.labels["endpoint"], waiver.value) == (ENDPOINT, 1798761600)
+        assert {
+            one.labels["data_class"]
+            for one in found["residency_class_last_success_timestamp_seconds"].samples
+        } == {
+            "restricted",
+            "open",
+        }
+        assert found["residency_reload_success"].samples[0].value == 1
+        assert found["residency_scan_in_progress"].samples[0].value == 0
+
+    async def test_little_detail(self, daemon: Daemon) -> None:
+        daemon.keep()
+        daemon.config["metrics_detail"] = "low"
+        async with daemon.run() as client:
+            found = await scrape(client)
+        assert "residency_endpoint_policy_status" in found
+        assert not {
+            "residency_endpoint_assurance",
+            "residency_endpoint_addresses",
+            "residency_probe_rtt_seconds",
+        } & set(found)
+
+    async def test_compressed_it_is_the_same(self, daemon: Daemon) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            for _ in range(2):
+                async with client.get(
+                    "/metrics", headers={"Accept-Encoding": "gzip"}, auto_decompress=False
+                ) as response:
+                    assert response.headers["Content-Encoding"] == "gzip"
+                    packed = gzip.decompress(await response.read())
+            async with client.get("/metrics", headers={"Accept-Encoding": "identity"}) as response:
+                assert "Content-Encoding" not in response.headers
+                assert await response.read() == packed
+
+    async def test_promtool_finds_nothing_wrong(self, daemon: Daemon) -> None:
+        promtool = shutil.which("promtool")
+        if promtool is None:
+            pytest.skip("promtool is not installed (Debian: prometheus)")
+        daemon.keep()
+        async with daemon.run() as client, client.get("/metrics") as response:
+            text = await response.read()
+        pipe = asyncio.subprocess.PIPE
+        done = await asyncio.create_subprocess_exec(
+            promtool, "check", "metrics", stdin=pipe, stdout=pipe, stderr=pipe
+        )
+        said = await done.communicate(text)
+        assert (done.returncode, *said) == (0, b"", b"")
+
+
+class TestHealth:
+    """Healthy as soon as it serves, ready when the register and the geodata are read."""
+
+    async def test_not_ready_while_the_files_are_read(self, daemon: Daemon) -> None:
+        async with daemon.run() as client:
+            assert daemon.service is not None
+            state, daemon.service._server.state = daemon.service._server.state, None
+            assert (await client.get("/-/healthy")).status == 200
+            for path in ("/-/ready", "/metrics", "/probe", "/api/v1/endpoints", "/"):
+                assert (await client.get(path)).status == 503, path
+            daemon.service._server.state = state
+            assert (await client.get("/-/ready")).status == 200
+
+
+class TestProbe:
+    """``/probe`` measures one registered endpoint now, and no other."""
+
+    async def test_one_endpoint(self, daemon: Daemon, probed: None) -> None:
+        daemon.keep()
+        async with web() as port:
+            daemon.write("register", register(port=port))
+            id_ = f"indus/open/127.0.0.1:{port}"
+            async with daemon.run() as client, client.get("/probe", params={"endpoint": id_}) as response:
+                assert response.status == 200
+                found = families(await response.text())
+        assert {one.labels["endpoint"] for one in found["residency_endpoint_location"].samples} == {id_}
+        assert found["residency_scan_complete"].samples[0].value == 1
+        assert found["residency_vantage_up"].samples[0].value == 1
+        assert "residency_reload_success" not in found
+
+    async def test_what_is_not_registered_is_not_probed(self, daemon: Daemon) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            for name in ("", "127.0.0.1", "indus/web/other.example", "../../etc/passwd", "x" * 3000):
+                async with client.get("/probe", params={"endpoint": name}) as response:
+                    assert response.status == 404
+                    assert (await response.json())["error"].startswith("endpoint:")
+
+    async def test_the_log_is_evidence_and_needs_a_token(self, daemon: Daemon, probed: None) -> None:
+        daemon.keep()
+        daemon.config["tokens"] = [{"name": "audit", "hash": TOKEN_HASH}]
+        query = {"endpoint": OTHER, "debug": "true"}
+        async with daemon.run() as client:
+            assert (await client.get("/probe", params=query)).status == 401
+            async with client.get("/probe", params=query, headers=BEARER) as response:
+                text = await response.text()
+        assert '"kind":"tcp"' in text
+        assert "residency_scan_complete 1.0" in text
+
+    async def test_it_ends_before_the_scraper_gives_up(self, daemon: Daemon, probed: None) -> None:
+        async with silent() as port:
+            changed = register(port=port)
+            changed["providers"][0]["services"][1]["endpoints"] = [f"http://127.0.0.1:{port}/"]
+            daemon.write("register", changed)
+            daemon.keep()
+            async with (
+                daemon.run() as client,
+                client.get(
+                    "/probe",
+                    params={"endpoint": f"indus/open/127.0.0.1:{port}"},
+                    headers={"X-Prometheus-Scrape-Timeout-Seconds": "1.2"},
+                ) as response,
+            ):
+                assert response.status == 200
+                found = families(await response.text())
+        assert found["residency_scan_complete"].samples[0].value == 0
+
+    async def test_a_timeout_that_is_none(self, daemon: Daemon) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            for seconds in ("", "x", "nan", "inf", "-1", "0"):
+                headers = {"X-Prometheus-Scrape-Timeout-Seconds": seconds}
+                response = await client.get("/probe", params={"endpoint": OTHER}, headers=headers)
+                assert response.status == 400, seconds
+
+    async def test_only_so_many_at_once(self, daemon: Daemon) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            assert daemon.service is not None
+            server = daemon.service._server
+            assert server.work is not None
+            begun, go = asyncio.Semaphore(0), asyncio.Event()
+            real = server.work.probe
+
+            async def slow(*arguments: Any) -> Any:
+                begun.release()
+                await go.wait()
+                return await real(*arguments)
+
+            server.work.probe = slow  # type: ignore[method-assign, assignment]
+            first = [asyncio.create_task(client.get("/probe", params={"endpoint": OTHER})) for _ in range(2)]
+            for _ in first:
+                await begun.acquire()
+            async with asyncio.timeout(20):
+                refused = await asyncio.gather(
+                    *(client.get("/probe", params={"endpoint": OTHER}) for _ in range(20))
+                )
+            assert {one.status for one in refused} == {503}
+            assert {one.headers["Retry-After"] for one in refused} == {"10"}
+            assert (await scrape(client))["residency_reload_success"], "a scrape waits for none of them"
+            go.set()
+            assert [(await one).status for one in first] == [200, 200]
+
+
+class TestPage:
+    """The page is rendered once for what is known, and may run what is in it only."""
+
+    async def test_the_page(self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = []
+
+        def render_page(run: Run) -> bytes:
+            made.append(run)
+            return b"<!doctype html>"
+
+        monkeypatch.setitem(sys.modules, "scanner.report.page", SimpleNamespace(render_page=render_page))
+        daemon.keep()
+        async with daemon.run() as client:
+            for _ in range(3):
+                async with client.get("/") as response:
+                    assert (response.status, await response.text()) == (200, "<!doctype html>")
+                    assert response.content_type == "text/html"
+                    assert response.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+        assert [len(one.endpoints) for one in made] == [2]
+
+    async def test_without_a_renderer(self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "scanner.report.page", None)
+        daemon.keep()
+        async with daemon.run() as client:
+            assert (await client.get("/")).status == 404
+
+
+class TestHostile:
+    """Requests that are made to break something are refused, and the daemon goes on."""
+
+    async def test_what_is_not_there(self, daemon: Daemon) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            for path, status in PATHS:
+                answer = (
+                    await asked(
+                        daemon, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+                    )
+                ).decode()
+                assert answer.startswith(f"HTTP/1.1 {status} "), (path, answer)
+                assert str(daemon.directory) not in answer, "nothing of this machine is told"
+                assert '{"error":"' in answer
+            assert (await client.get("/-/ready")).status == 200
+
+    async def test_what_is_no_request(self, daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+        daemon.keep()
+        caplog.set_level(logging.CRITICAL, "aiohttp.server")
+        async with daemon.run() as client:
+            for octets in REQUESTS:
+                answer = await asked(daemon, octets)
+                assert not answer or answer[9:12] in {b"400", b"404"}, answer[:200]
+                assert b"Traceback" not in answer
+            assert (await client.get("/-/ready")).status == 200
+
+    async def test_every_answer_forbids_a_browser_everything(self, daemon: Daemon) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            for path in ("/metrics", "/-/healthy", "/nothing", "/api/v1/runs", "/api/v1/openapi.json"):
+                response = await client.get(path)
+                assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+                assert response.headers["Cache-Control"] == "no-store"
+            response = await client.post("/metrics")
+            assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
+
+    async def test_a_body_is_bounded(self, daemon: Daemon) -> None:
+        daemon.keep()
+        daemon.config["tokens"] = [{"name": "audit", "hash": TOKEN_HASH}]
+        async with daemon.run() as client:
+            response = await client.post("/api/v1/scans", data=b"x" * (MAX_BODY_OCTETS + 1), headers=BEARER)
+            assert response.status == 413
+
+    async def test_a_fault_of_ours_tells_nothing(
+        self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            assert daemon.service is not None
+            monkeypatch.setattr(daemon.service._server.state, "shown", None)
+            async with client.get("/metrics") as response:
+                assert (response.status, await response.json()) == (500, {"error": "internal error"})
+
+    async def test_two_hundred_at_once(self, daemon: Daemon) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            paths = ["/metrics", "/api/v1/endpoints", "/api/v1/runs", "/-/ready"] * 50
+            answers = await asyncio.gather(*(client.get(path) for path in paths))
+            assert {one.status for one in answers} == {200}

@@ -16,7 +16,7 @@ from geodata.sphere import EARTH_RADIUS_KM, distance_km
 from scanner.case import down, of, up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from geodata.claim import Claim
     from scanner.endpoint import Endpoint
@@ -62,12 +62,18 @@ def known(claims: Mapping[str, Iterable[Claim]]) -> dict[str, Known]:
     return found
 
 
-def site_fault(endpoint: Endpoint, country: str, evidence: Iterable[AddressEvidence]) -> str | None:
+def site_fault(
+    endpoint: Endpoint,
+    country: str,
+    verdict: EndpointVerdict,
+    evidence: Mapping[str, AddressEvidence],
+    doubtful: Collection[str],
+) -> str | None:
     """Why the endpoint is not at its declared site, by its transport's round-trip times; None if it may be.
 
     A site is a city by its name, one of ``country`` where there is such a one; of several the nearest counts,
     and nothing is said of a name that is not known. An address at several places (rule ``anycast``) may be
-    there too, so ``evidence`` is to leave it out.
+    there too, and ``doubtful`` vantages rule out nothing.
     """
     if endpoint.site is None:
         return None
@@ -76,7 +82,9 @@ def site_fault(endpoint: Endpoint, country: str, evidence: Iterable[AddressEvide
     if not cities:
         return None
     places = [Disk(city.latitude, city.longitude, _CITY_KM) for city in cities]
-    for one in evidence:
+    for one in (
+        evidence[each.address].without(doubtful) for each in verdict.addresses if each.rule != "anycast"
+    ):
         count = len(one.transport)
         apart = disjoint([*(each.disk for each in one.transport), *places])[:count, count:]
         for index in np.flatnonzero(apart.all(axis=1)):

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from geodata.territory import Territory
     from probes.observation import Observation
     from probes.vantages.vantage import Vantage
-    from scanner.evidence import AddressEvidence
     from scanner.honesty import Doubt
     from scanner.policy import Policy
     from scanner.recorded import Said
@@ -145,7 +144,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     faults = {
         verdict.endpoint: fault
         for verdict, endpoint in zip(verdicts, endpoints, strict=True)
-        if (fault := _site_fault(endpoint, verdict, gathered[endpoint.id], inputs, doubts)) is not None
+        if (fault := site_fault(endpoint, inputs.register.country, verdict, gathered[endpoint.id], doubts))
     }
     findings = policies.judge(inputs.policy, inputs.register, verdicts, inputs.today, known(claims), faults)
     return Judgement(
@@ -160,19 +159,6 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
 
 def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
-
-
-def _site_fault(
-    endpoint: Endpoint,
-    verdict: EndpointVerdict,
-    gathered: Mapping[str, AddressEvidence],
-    inputs: Inputs,
-    doubts: Mapping[str, Doubt],
-) -> str | None:
-    if endpoint.site is None:
-        return None
-    single = [gathered[one.address].without(doubts) for one in verdict.addresses if one.rule != "anycast"]
-    return site_fault(endpoint, inputs.register.country, single)
 
 
 def compose(

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from probes.engine.hops import hop_of
 from probes.engine.packets import text
-from probes.engine.path import GAP, MAX_REPLIES, hop_of
+from probes.engine.path import GAP, MAX_REPLIES
 from probes.engine.patience import Patience
 from probes.engine.run import NEVER
 from probes.engine.stopping import confidence as surely
@@ -25,7 +26,7 @@ from probes.observation import Multipath, MultipathHop, MultipathLink
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from probes.engine.path import Kept
+    from probes.engine.hops import Kept
     from probes.observation import Balancing, Hop, MplsLabel
 
 MAX_FLOWS: Final = 256

@@ -6,10 +6,10 @@ counts for the very probe that it answers, however late, until the trace is clos
 
 from __future__ import annotations
 
-import functools
 import socket
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from probes.engine.hops import hop_of, silent
 from probes.engine.packets import text
 from probes.engine.patience import Patience
 from probes.engine.routers import TRIES, Routers
@@ -18,9 +18,8 @@ from probes.failure import MeasureError
 from probes.observation import Hop, Reply, TraceResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from probes.engine.flow import Flow
+    from probes.engine.hops import Kept
     from probes.engine.pacing import Bucket
     from probes.engine.run import Heard
     from probes.observation import ErrorCode, MplsLabel
@@ -30,10 +29,7 @@ WINDOW: Final = 4
 MAX_REPLIES: Final = 4  # that are kept for one TTL
 RETRY_S: Final = 0.5  # a hop that limits its rate needs a pause before it answers again
 _FIRST_SOFT_S: Final = 0.3
-
-
-# Attempt, address (packed), round-trip time in seconds, ICMP type and code, MPLS labels.
-Kept: TypeAlias = "tuple[int, bytes, float, tuple[int, int] | None, tuple[MplsLabel, ...]]"
+_FAR: Final = 10  # so many hops as slow as the fastest, and an answer takes as long as is waited for
 
 
 class Path(Run):
@@ -48,6 +44,7 @@ class Path(Run):
         "_attempts",
         "_deadline",
         "_farthest",
+        "_fastest",
         "_first",
         "_lifetime",
         "_limit",
@@ -113,6 +110,7 @@ class Path(Run):
         self._limit = min(max_ttl, GAP)  # the farthest TTL that may be probed as things stand
         self._reached: int | None = None
         self._stopped: int | None = None
+        self._fastest = NEVER
         self._slowest = 0.0
         self.duplicates = 0
 
@@ -136,9 +134,7 @@ class Path(Run):
             for ttl, at in self._retries.items():
                 if now >= at:
                     return (1 + len(self._again.get(ttl, ()))) << 8 | ttl
-        if window > WINDOW and self._soft >= self._wait:
-            # Answers take about as long as is waited for. If the last probes left together, the trace would
-            # be over before one of these was answered.
+        if window > WINDOW and self._farthest and self._far():
             window = WINDOW
         self._window = window
         ttl = len(self._first) + 1
@@ -163,6 +159,13 @@ class Path(Run):
         if len(waiting) == 1:
             self._soft_at = now + self._soft
         return len(waiting) < self._window and ttl < self._limit
+
+    def _far(self) -> bool:
+        """Whether answers may take as long as is waited for.
+
+        If the last probes of such a trace left together, it would be over before one of these was answered.
+        """
+        return self._soft >= self._wait or self._fastest * _FAR >= self._wait
 
     def sent_at(self, ttl: int, attempt: int) -> float | None:
         if attempt == 0:
@@ -198,6 +201,7 @@ class Path(Run):
         self._replies.setdefault(ttl, []).append((attempt, address, rtt, icmp, mpls))
         patience = self._patience
         patience.answers += 1
+        self._fastest = min(self._fastest, rtt)
         if rtt > self._slowest:
             self._slowest = rtt
             self._soft = min(2 * rtt + 0.04, self._wait)
@@ -230,6 +234,8 @@ class Path(Run):
         # With max() and min() these would be a tenth of all work for an answer.
         patience = self._patience
         patience.answers += 1
+        if rtt < self._fastest:  # noqa: PLR1730
+            self._fastest = rtt
         if rtt > self._slowest:
             self._slowest = rtt
             soft = 2 * rtt + 0.04
@@ -309,7 +315,7 @@ class Path(Run):
             if ttl in self._replies:
                 hops.append(hop_of(ttl, self._kept(ttl)))
             elif source is None:
-                hops.append(_silent(ttl))
+                hops.append(silent(ttl))
             else:
                 reply = Reply(address=named(source), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=EXCEEDED)
                 hops.append(Hop(ttl=ttl, replies=(reply,)))
@@ -374,24 +380,3 @@ class Path(Run):
         """All answers at a TTL that was probed, as they came."""
         source, others = self._sources[ttl - 1], self._replies.get(ttl, [])
         return others if source is None else [(0, source, self._rtts[ttl - 1], EXCEEDED, ()), *others]
-
-
-def hop_of(ttl: int, kept: Sequence[Kept]) -> Hop:
-    """What answered at a TTL, as results have it."""
-    if len(kept) > 1:
-        kept = sorted(kept, key=_attempt)
-    # The time is rounded as round() does, but faster.
-    replies = [
-        Reply(address=text(address), rtt_ms=int(rtt * 1e7 + 0.5) / 1e4, icmp=icmp, mpls=mpls)
-        for _, address, rtt, icmp, mpls in kept
-    ]
-    return Hop(ttl=ttl, replies=tuple(replies))
-
-
-@functools.lru_cache(maxsize=256)
-def _silent(ttl: int) -> Hop:
-    return Hop(ttl=ttl)
-
-
-def _attempt(kept: Kept) -> int:
-    return kept[0]

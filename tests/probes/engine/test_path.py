@@ -259,14 +259,22 @@ class TestWindow:
         path.passed(1, octets("r1"), 10.01)
         assert self.burst(path, 10.01, window) == 1
 
-    def test_slow_answers_narrow_it(self) -> None:
+    @pytest.mark.parametrize(("rtt", "quick"), [(0.6, False), (0.11, False), (0.09, True)])
+    def test_slow_answers_narrow_it(self, rtt: float, *, quick: bool) -> None:
         """Else the last probes would leave together, and the trace be over before the first was answered."""
         path = trace(wait=1.0)
         assert self.burst(path, 10.0, 16) == GAP
-        path.passed(1, octets("r1"), 10.6)
-        assert self.burst(path, 10.6, 16) == 0
-        path.passed(2, octets("r2"), 10.7)
-        assert self.burst(path, 10.7, 16) == 1
+        path.passed(1, octets("r1"), 10.0 + rtt)
+        assert self.burst(path, 10.0 + rtt, 16) == quick
+        path.passed(2, octets("r2"), 10.0 + rtt)
+        assert self.burst(path, 10.0 + rtt, 16) == 1
+
+    def test_one_slow_answer_among_quick_ones_does_not(self) -> None:
+        path = trace(wait=1.0)
+        assert self.burst(path, 10.0, 16) == GAP
+        path.passed(1, octets("r1"), 10.01)
+        path.passed(2, octets("r2"), 10.4)
+        assert self.burst(path, 10.4, 16) == 2
 
 
 class TestPassed:

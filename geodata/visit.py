@@ -137,7 +137,7 @@ def checked(url: str) -> URL:
     try:
         parsed = URL(url)
         host, port, user, password = parsed.host, parsed.port, parsed.user, parsed.password
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # the latter is yarl's, for "[]@"
         raise GeodataError(f"{url}: is no URL: {error}", "refused") from error
     if parsed.scheme != "https" or port != 443 or not host:
         raise GeodataError(f"{url}: is not of HTTPS on port 443", "refused")
@@ -159,7 +159,7 @@ def _is_address(host: str) -> bool:
 def _redirected(place: URL, location: str, url: str) -> URL:
     try:
         joined = place.join(URL(location))
-    except ValueError as error:
+    except (ValueError, IndexError) as error:
         raise GeodataError(f"{url}: was redirected to what is no URL: {error}", "refused") from error
     try:
         return checked(str(joined))

@@ -248,7 +248,7 @@ class TestSqlite:
         nobody = pwd.getpwnam("nobody").pw_uid
         for parent in path.parents[:-2]:
             parent.chmod(0o755)
-        needed = f"import os; os.setuid({nobody}); import scanner.store, sqlalchemy.dialects.sqlite, alembic"
+        needed = f"import os, scanner.store; os.setuid({nobody}); import sqlalchemy.dialects.sqlite.pysqlite"
         if subprocess.run([sys.executable, "-c", needed], capture_output=True, check=False).returncode:
             pytest.skip("an ordinary user cannot run this project where it lies")
         code = (

@@ -140,9 +140,21 @@ def rejudge(inputs: Inputs, observations: Sequence[Observation]) -> Run:
 def read_records(path: Path) -> list[Observation]:
     """The observation records of a file; what is wrong with one becomes a message."""
     try:
-        return read_observations(path)
+        with _values_that_stay():
+            return read_observations(path)
     except RecordError as error:
         raise click.ClickException(printable(str(error))) from error
+
+
+@contextlib.contextmanager
+def _values_that_stay() -> Iterator[None]:
+    """Millions of values that all stay: to look for garbage among them takes longer than to read them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def read_run(name: str, place: str | None = None) -> Run:
@@ -163,15 +175,11 @@ def read_run(name: str, place: str | None = None) -> Run:
         raise click.ClickException(f"{path}: cannot be read: {error.strerror}") from error
     if len(octets) > MAX_RUN_OCTETS:
         raise click.ClickException(f"{path}: is larger than {MAX_RUN_OCTETS} octets")
-    # A run is millions of values that all stay: to look for garbage among them takes longer than to read it.
-    gc.disable()
     try:
-        run = decode(octets)
+        with _values_that_stay():
+            run = decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise click.ClickException(printable(f"{path}: is no run of sarhad: {error}")) from error
-    finally:
-        gc.freeze()
-        gc.enable()
     for field, time in (("started", run.started), ("finished", run.finished)):
         if not _is_time(time):
             raise click.ClickException(

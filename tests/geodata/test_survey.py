@@ -263,6 +263,12 @@ class TestManyHosts:
         self._check(pakistan, np.array([[np.inf] * 4, [np.nan] * 4, [20_000.0] * 4]))
 
 
+@pytest.fixture(scope="module")
+def prepared(pakistan: Territory) -> Territory:
+    """Another of the same land, of which nothing is known yet."""
+    return Territory("PK", pakistan.land)
+
+
 class TestPrepared:
     """What is prepared of many is what is assessed of each."""
 
@@ -280,12 +286,14 @@ class TestPrepared:
     )
     @settings(max_examples=60, deadline=None)
     def test_of_any_disks(
-        self, pakistan: Territory, hosts: list[list[tuple[tuple[float, float], float]]]
+        self,
+        pakistan: Territory,
+        prepared: Territory,
+        hosts: list[list[tuple[tuple[float, float], float]]],
     ) -> None:
         """Also of several disks around one place, of none, and of some that bound nothing."""
         disks = [[Disk(*place, radius_km) for place, radius_km in host] for host in hosts]
-        prepared = Territory("PK", pakistan.land)
-        prepared.cities = pakistan.cities
+        prepared._known.clear()
         prepared.prepare(disks)
         known = len(prepared._known)
         for each in disks:
@@ -294,8 +302,8 @@ class TestPrepared:
                 assert prepared.assess(each) == pakistan.assess(each)
         assert len(prepared._known) == known
 
-    def test_of_very_many_vantages_nothing_is_prepared(self, pakistan: Territory) -> None:
+    def test_of_very_many_vantages_nothing_is_prepared(self, prepared: Territory) -> None:
         """Then most disks hold others, which is looked at first."""
-        prepared = Territory("PK", pakistan.land)
+        prepared._known.clear()
         prepared.prepare([[Disk(latitude, 60.0, 500.0)] for latitude in range(40)])
         assert not prepared._known

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from geodata.errors import GeodataError
 from geodata.file import inflated
 from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
+from geodata.sources.records import outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,10 +44,7 @@ class _File(msgspec.Struct, frozen=True):
 
 def parse(octets: bytes) -> Parsed:
     """The payloads; each address has all that cover it, since any of them may make an origin valid."""
-    try:
-        file = msgspec.json.decode(inflated(octets, MAX_OCTETS), type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise GeodataError(f"VRPs: {error}", "corrupt") from error
+    file = outline("VRPs", inflated(octets, MAX_OCTETS), _File)
     own: defaultdict[_Prefix, set[tuple[int, int]]] = defaultdict(set)
     skipped: list[Skipped] = []
     for number, record in enumerate(file.roas, 1):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from probes.vantages.vantage import load_vantages
 from scanner.record import read_observations
+from tests.scanner.test_cli import sarhad
 
-SARHAD = Path(sys.executable).with_name("sarhad")
+if TYPE_CHECKING:
+    from pathlib import Path
+
 RESULT = {
     "type": "ping",
     "fw": 5080,
@@ -43,18 +43,6 @@ providers:
     services:
       - {id: web, deployment: government, data_class: restricted, endpoints: [{address: 203.0.113.7}]}
 """
-
-
-def sarhad(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SARHAD, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-    )
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,7 +20,6 @@ from scanner import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from scanner.run import Run
 
@@ -126,7 +126,7 @@ def until(look: Callable[[], Any], what: str) -> Any:
 @contextlib.contextmanager
 def program(directory: Path, *command: str | Path) -> Iterator[None]:
     """A program that runs while this does; what it says is in a file beside its data."""
-    with (directory / f"{command[0]}.log").open("wb") as log:
+    with (directory / f"{Path(command[0]).name}.log").open("wb") as log:
         process = subprocess.Popen([*command], stdout=log, stderr=subprocess.STDOUT, cwd=directory)
         try:
             yield

@@ -5,12 +5,14 @@ The time to the first octet runs from just before aiohttp writes the request (it
 the answer (``request_end``), which servers send in one piece. It is not the very first octet after the
 request: that may be of TLS's own (a session ticket), and no answer. Connecting is not in it: the tries
 follow one another on one connection, unless the server closes it. Tries of the declared resource, with
-``Cache-Control: no-cache``, alternate with tries of a random path that no cache can hold.
+``Cache-Control: no-cache``, alternate with tries of a random path that no cache can hold, and with tries of a
+file that browsers and crawlers ask every site for, where there is one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib.metadata
 import ipaddress
@@ -45,6 +47,8 @@ MAX_VALUE: Final = 512
 MAX_BODY: Final = 65_536
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SCHEMES: Final = {443: "https", 80: "http"}
+_STATIC: Final = ("/favicon.ico", "/robots.txt")
+_OK: Final = 200
 
 
 async def probe(target: Target, session: Session, settings: Settings) -> list[HttpObservation]:
@@ -69,11 +73,15 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Ht
             if settings.crawl and found.is_readable():
                 # In a thread: a hostile page takes the parser up to a second, and others are being measured.
                 found.page_hosts = await asyncio.to_thread(page.hosts, found.url, body)
+            static = await _static(client, url)
+            found.static_url = None if static is None else str(static)
             for _ in range(settings.http_count):
                 found.ttfb_ms.append(await client.time(url))
                 found.probe_ttfb_ms.append(
                     await client.time(url.with_path(f"/.well-known/sarhad-{_nonce()}"))
                 )
+                if static is not None:
+                    found.static_ttfb_ms.append(await client.time(static))
     except (MeasureError, OSError, aiohttp.ClientError, ValueError) as failure:
         error = _code(failure)
     return [
@@ -126,6 +134,8 @@ class _Findings:
         self.redirects: list[Redirect] = []
         self.ttfb_ms: list[float] = []
         self.probe_ttfb_ms: list[float] = []
+        self.static_url: str | None = None
+        self.static_ttfb_ms: list[float] = []
         self.page_hosts: tuple[str, ...] | None = None
 
     def is_readable(self) -> bool:
@@ -139,6 +149,8 @@ class _Findings:
             status=self.status,
             ttfb_ms=tuple(self.ttfb_ms),
             probe_ttfb_ms=tuple(self.probe_ttfb_ms),
+            static_url=self.static_url,
+            static_ttfb_ms=tuple(self.static_ttfb_ms),
             headers=self.headers,
             redirects=tuple(self.redirects),
             page_hosts=self.page_hosts,
@@ -270,6 +282,16 @@ async def _visit(client: _Client, url: yarl.URL, found: _Findings, most: int) ->
         except ValueError:
             return body  # not a URL: it stands in the result as it came
     raise MeasureError("loop")
+
+
+async def _static(client: _Client, url: yarl.URL) -> yarl.URL | None:
+    """The first of the usual files that this server has; what it does instead of answering is no matter."""
+    for path in _STATIC:
+        file = url.with_path(path)
+        with contextlib.suppress(OSError, aiohttp.ClientError, ValueError):
+            if (await client.get(file))[0] == _OK:
+                return file
+    return None
 
 
 def _require_same(url: yarl.URL, address: str) -> None:

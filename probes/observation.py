@@ -187,14 +187,17 @@ class HttpResult(Record, frozen=True, kw_only=True):
 
     ``ttfb_ms`` are times from a request's last octet to the answer's first on a warm connection, of the
     declared resource; ``probe_ttfb_ms`` the same for a resource that no cache can hold and no application
-    has (a random path), which tells a slow page from a far server. ``page_hosts`` are the other hosts that
-    the page turns a browser to; ``null`` where it was not read for them.
+    has (a random path), and ``static_ttfb_ms`` the same for the file at ``static_url``, which takes no work:
+    they tell a slow page from a far server. ``page_hosts`` are the other hosts that the page turns a browser
+    to; ``null`` where it was not read for them.
     """
 
     url: str | None = None
     status: int | None = None
     ttfb_ms: tuple[float, ...] = ()
     probe_ttfb_ms: tuple[float, ...] = ()
+    static_url: str | None = None
+    static_ttfb_ms: tuple[float, ...] = ()
     headers: dict[str, str] = {}
     redirects: tuple[Redirect, ...] = ()
     page_hosts: tuple[str, ...] | None = None

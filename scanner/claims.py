@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from geodata.sources.rdns import name_claims
 from scanner.case import of, up
-from scanner.relay import may_pass_on
+from scanner.relay import late_key, late_page
 from scanner.verdict import SetAside
 
 if TYPE_CHECKING:
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from geodata.claim import Claim
     from geodata.territory import Feasibility
     from scanner.case import Case
-    from scanner.evidence import AddressEvidence
+    from scanner.evidence import AddressEvidence, Layer
     from scanner.verdict import AddressVerdict, Assurance, Location
 
 PLACE_MEANINGS: Final = frozenset({"server", "registrant", "origin"})
 SELF_DECLARED: Final = frozenset({"operator"})
+_COMES: Final[dict[Layer, str]] = {
+    "tls": "it proves its key",
+    "page": "its page comes",
+    "static": "its files come",
+    "error": "it answers for a page that nobody has",
+}
 AUDITED: Final = frozenset({"geofeed", "rdns"})  # families in which whoever holds an address says where it is
 
 
@@ -218,12 +224,12 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
             f" any city of {case.territory.country_name} should be: neither shown at home nor abroad."
         )
         return "undetermined", why
-    late = may_pass_on(case)
+    late = late_page(case) or late_key(case)
     if late is not None:
-        what = "its page comes" if late.layer == "page" else "it answers for a page that nobody has"
         why = (
-            f"{what} {late.excess_ms:.1f} ms later than packets, evenly in {late.tries} tries: a machine"
-            f" behind it may be up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
+            f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, evenly in {late.tries} tries:"
+            " a machine behind it may be up to"
+            f" {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
         )
         return "undetermined", why
     return None

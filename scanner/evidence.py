@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
 Basis = Literal["transport", "key", "session"]
-Layer = Literal["hello", "tls", "page", "error"]
+Layer = Literal["hello", "tls", "page", "static", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class Excess:
     """How much later than the transport an application answered, over all tries of all vantages.
 
     ``layer`` is ``hello`` (the first octets of TLS), ``tls`` (the handshake), ``page`` (the declared page's
-    first octet) or ``error`` (that of a page that nobody has). ``excess_ms`` is the least, from ``vantage``;
-    an eighth of the tries, three at least, took at most ``spread_ms`` longer. Of what a vantage says of many
-    tries as one, that one counts as a time.
+    first octet), ``static`` (that of a file) or ``error`` (that of a page that nobody has). ``excess_ms`` is
+    the least, from ``vantage``; an eighth of the tries, three at least, took at most ``spread_ms`` longer. Of
+    what a vantage says of many tries as one, that one counts as a time; there are ``timed`` times.
     """
 
     layer: Layer
@@ -76,6 +76,7 @@ class Excess:
     excess_ms: float
     spread_ms: float
     tries: int
+    timed: int
     evidence: tuple[str, ...]
 
 
@@ -258,6 +259,7 @@ def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str)
     pages: tuple[tuple[Layer, tuple[float, ...]], ...] = (
         ("page", result.ttfb_ms),
         ("error", result.probe_ttfb_ms),
+        ("static", result.static_ttfb_ms),
     )
     for layer, times_ms in pages:
         if times_ms:
@@ -342,6 +344,7 @@ def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, 
                 excess_ms=least_ms,
                 spread_ms=times[min(max(2, len(times) // 8), len(times) - 1)][0] - least_ms,
                 tries=sum(each.count for each in tries),
+                timed=len(times),
                 evidence=tuple(each.evidence for each in tries),
             )
         )

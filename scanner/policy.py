@@ -60,6 +60,7 @@ _ASSURANCES: Final = ("proved", "bounded", "corroborated", "claimed")
 _PENDING: Final = frozenset({"applied", "screening", "audit"})
 _Kilometres = Annotated[float, Field(ge=0, le=20_038, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Thresholds(Model):
@@ -70,13 +71,18 @@ class Thresholds(Model):
     # smaller one could prove what is not so.
     speed_km_per_ms_rtt: Annotated[float, Field(ge=100, le=150, allow_inf_nan=False)] = 100.0
     # An application that answers this much later than the transport, at best and steadily, is not where the
-    # transport is: a page that nobody has, the declared page, and the TLS handshake. Steady: the quickest
-    # eighth of all tries differs by no more than this share of the excess.
+    # transport is: a page that nobody has or a file, and the TLS handshake. Steady: the quickest eighth of
+    # all tries differs by no more than this share of the excess.
     relay_excess_ms: _Positive = 4.0
-    page_excess_ms: _Positive = 8.0
     tls_excess_ms: _Positive = 7.0
-    steady_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.03
+    steady_share: _Share = 0.03
     relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 5
+    # One that answers this much later, and evenly, may be elsewhere: it supports no claim of home.
+    late_excess_ms: _Positive = 1.5
+    late_tls_excess_ms: _Positive = 1.25
+    page_excess_ms: _Positive = 5.0
+    even_share: _Share = 0.2
+    even_page_share: _Share = 0.05
     # ``bounded``: no foreign city of so many people is feasible.
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
     # Claims of home are not believed where even the nearest vantage waited longer than this.

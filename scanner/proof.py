@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scanner.case import down, of, up
-from scanner.relay import may_pass_on
+from scanner.relay import late_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def territory(case: Case) -> AddressVerdict | None:
     if transport is None:
         return None
     location, assurance = transport
-    if location == "inside" and (case.pops or may_pass_on(case) is not None):
+    if location == "inside" and (case.pops or late_page(case) is not None):
         return None  # an edge, by its own word or by what its lateness allows, however near it is
     constraints, who = case.evidence.transport, ""
     if location == "inside" and case.key is not None:

@@ -4,12 +4,13 @@ The transport answers from near, an application from far. What a relay adds is t
 behind it, which hardly varies from try to try; a page that is slow to compute varies with the server's work,
 by a share of its time. So lateness alone accuses nobody: it must be steady, and that of
 
-- a page that nobody has (no cache holds it, and it takes little work), which also counts where the declared
-  page is late by the same time, as different work seldom takes the same; or
+- a page that nobody has (no cache holds it, and it takes little work) or a file that every site has (it takes
+  none), which also counts where the declared page is late by the same time, as different work seldom takes
+  the same; or
 - the TLS handshake, unless pages come soon over the same connection: then signing is slow, and not far.
 
-A declared page that alone is late may be slow, or a front may answer by itself for what does not exist: then
-nobody is accused, and nothing supports that the page is made where the host is.
+A declared page that alone is late may be slow, or a front may answer by itself for what does not exist and
+for files: then nobody is accused, and nothing supports that the page is made where the host is.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
     from scanner.policy import Thresholds
     from scanner.verdict import AddressVerdict
 
-# To say of a page that does not exist that there is none takes a server less, or now more and now less.
-_LATE_MS: Final = 2.5
-_EVEN_SHARE: Final = 0.2
+_LEAST_TIMED: Final = 3  # fewer times cannot be even
 _PAGE_TRIES: Final = 10  # a declared page may do whatever it likes, also the same work some times
 _STEADY_MS: Final = 0.5  # what a kernel or a queue adds now and then
+# A page that is asked for over a connection that stands comes no sooner than so much of the handshake, where
+# what takes the time is the way.
+_SOON_SHARE: Final = 0.8
 _WHO: Final[dict[Layer, str]] = {
     "hello": "whoever greets for TLS",
     "tls": "the holder of its certificate's key",
     "page": "what makes its page",
+    "static": "what serves its files",
     "error": "what answers for a page that nobody has",
 }
 
@@ -40,9 +43,9 @@ def relay(case: Case) -> AddressVerdict | None:
     if case.transport.consistent and not case.transport.home:
         return None  # the front itself is proved abroad: rule 5 says so
     limits = case.thresholds
-    found = {one.layer: one for one in case.evidence.excesses if one.tries >= limits.relay_min_tries}
-    tls, page, error = (found.get(layer) for layer in ("tls", "page", "error"))
-    soon = min((one.excess_ms for one in (page, error) if one), default=None)
+    found = _tried(case)
+    tls, page = found.get("tls"), found.get("page")
+    soon = _soonest_ms(found)
     if (
         tls is not None
         and tls.excess_ms > limits.tls_excess_ms
@@ -51,45 +54,75 @@ def relay(case: Case) -> AddressVerdict | None:
         hello = found.get("hello")
         passed_on = hello is not None and hello.excess_ms > limits.tls_excess_ms
         return _verdict(case, hello if hello is not None and passed_on else tls, limits.tls_excess_ms)
-    if (
-        error is not None
-        and error.excess_ms > limits.relay_excess_ms
-        and (_steady(error, limits) or _alike(error, page, limits))
-    ):
-        return _verdict(case, error, limits.relay_excess_ms)
+    for layer in ("error", "static"):
+        one = found.get(layer)
+        if (
+            one is not None
+            and one.excess_ms > limits.relay_excess_ms
+            and (_steady(one, limits) or _alike(one, page, limits))
+        ):
+            return _verdict(case, one, limits.relay_excess_ms)
     return None
 
 
-def may_pass_on(case: Case) -> Excess | None:
-    """What comes so late, and so evenly, that it need not be made here.
+def late_page(case: Case) -> Excess | None:
+    """What comes over HTTP so late, and so evenly, that it need not be made here.
 
-    This accuses nobody: a page may take the same work each time, and what answers for a page that nobody has
-    may be the front itself. But neither does it support that what makes the page is where the host is.
+    This accuses nobody: a page may take the same work each time. But neither does it support that what makes
+    the page is where the host is.
     """
     limits = case.thresholds
-    for one in case.evidence.excesses:
-        if one.tries < limits.relay_min_tries:
-            continue
-        if one.layer == "error" and one.excess_ms > _LATE_MS and one.spread_ms <= _EVEN_SHARE * one.excess_ms:
-            return one
-        if (
+    for one in _tried(case).values():
+        if one.layer in {"error", "static"}:
+            if _even(one, limits.late_excess_ms, limits.even_share):
+                return one
+        elif (
             one.layer == "page"
-            and one.excess_ms > limits.page_excess_ms
             and one.tries >= _PAGE_TRIES
-            and _steady(one, limits)
+            and _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
         ):
             return one
     return None
+
+
+def late_key(case: Case) -> Excess | None:
+    """The same of the TLS handshake, where pages, if there are any, come no sooner."""
+    found, limits = _tried(case), case.thresholds
+    tls, soon = found.get("tls"), _soonest_ms(found)
+    if tls is None or not _even(tls, limits.late_tls_excess_ms, limits.even_share):
+        return None
+    return tls if soon is None or soon > _SOON_SHARE * tls.excess_ms else None
+
+
+def _tried(case: Case) -> dict[Layer, Excess]:
+    """The layers that were tried often enough."""
+    least = case.thresholds.relay_min_tries
+    return {one.layer: one for one in case.evidence.excesses if one.tries >= least}
+
+
+def _soonest_ms(found: dict[Layer, Excess]) -> float | None:
+    """The least lateness of what is asked for over HTTP."""
+    return min(
+        (one.excess_ms for layer, one in found.items() if layer in {"page", "static", "error"}), default=None
+    )
+
+
+def _even(excess: Excess, limit_ms: float, share: float, least_ms: float = 0.0) -> bool:
+    return (
+        excess.timed >= _LEAST_TIMED
+        and excess.excess_ms > limit_ms
+        and excess.spread_ms <= max(share * excess.excess_ms, least_ms)
+    )
 
 
 def _steady(excess: Excess, thresholds: Thresholds) -> bool:
     return excess.spread_ms <= max(thresholds.steady_share * excess.excess_ms, _STEADY_MS)
 
 
-def _alike(error: Excess, page: Excess | None, thresholds: Thresholds) -> bool:
-    """Whether two pages that take different work come equally late."""
-    return page is not None and abs(page.excess_ms - error.excess_ms) <= max(
-        thresholds.steady_share * error.excess_ms, _STEADY_MS
+def _alike(one: Excess, page: Excess | None, thresholds: Thresholds) -> bool:
+    """Whether two that take different work come equally late."""
+    return page is not None and abs(page.excess_ms - one.excess_ms) <= max(
+        thresholds.steady_share * one.excess_ms, _STEADY_MS
     )
 
 

@@ -163,7 +163,11 @@ def _certificate(result: TlsResult) -> str:
 
 def _http(result: HttpResult) -> str:
     parts = [f"{result.url or ''} status {result.status}"]
-    for what, times_ms in (("page", result.ttfb_ms), ("page that nobody has", result.probe_ttfb_ms)):
+    for what, times_ms in (
+        ("page", result.ttfb_ms),
+        ("page that nobody has", result.probe_ttfb_ms),
+        ("file", result.static_ttfb_ms),
+    ):
         if times_ms:
             parts.append(f"first octet of a {what} in {min(times_ms):.2f} ms at best")
     return ", ".join(parts)

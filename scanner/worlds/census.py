@@ -44,6 +44,10 @@ _KINDS: Final[Mapping[Kind, float]] = {
     "private": 1,
 }
 _LEAST_LIE_KM: Final = 500.0
+_WITH_FILES: Final = 0.85  # share of web servers that have what browsers and crawlers ask for by themselves
+# Of these, how many have files kept by the front, and served by an application that is slow.
+_FILES_IN_FRONT: Final[Mapping[Kind, float]] = {"cdn": 0.9, "relay7-cached": 0.7, "relay7-errors": 0.25}
+_FILES_MADE: Final[Mapping[Kind, float]] = {"slow-errors": 0.3, "slow-page": 0.1}
 
 
 def observers(seed: int, gazetteer: Gazetteer, count: int | None = None) -> tuple[Observer, ...]:
@@ -251,9 +255,19 @@ class _Making:
             "icmp": chance.happens(0.88),
             "headers": {"Server": chance.pick(("nginx", "Apache", "IIS", "Caddy"))},
         }
-        return Server(
-            address=str(ipaddress.ip_address(first + chance.whole(1, 254))), sites=sites, **{**work, **parts}
-        )
+        address = str(ipaddress.ip_address(first + chance.whole(1, 254)))
+        return Server(address=address, sites=sites, **{**work, **self._files(address), **parts})
+
+    def _files(self, address: str) -> dict[str, Any]:
+        """Whether a server has files, who keeps them, and what they take; of a chance of their own."""
+        chance = Chance(self.census.seed, "files", address)
+        if not chance.happens(_WITH_FILES):
+            return {}
+        made = chance.happens(_FILES_MADE.get(self.kind, 0.0))
+        return {
+            "static_ms": chance.between(15, 400) if made else chance.between(0.05, 0.6),
+            "static_in_front": chance.happens(_FILES_IN_FRONT.get(self.kind, 0.0)),
+        }
 
     def _answers(self, here: Server, there: Server) -> dict[str, tuple[str, ...]]:
         """Who asks at home gets ``here``, the others ``there``; at least one vantage that is honest does."""

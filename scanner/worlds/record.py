@@ -237,6 +237,11 @@ class _Of:
             error_ms = 0.0 if server.errors_in_front else link.origin_ms
             pages = _times(link, tries, chance, page_ms, server.page_ms)
             errors = _times(link, tries, chance, error_ms, server.error_ms)
+            files: tuple[float, ...] = ()
+            if server.static_ms is not None:
+                static_ms = 0.0 if server.static_in_front else link.origin_ms
+                of_files = self._chance(link, f"files{suffix}")
+                files = _times(link, tries, of_files, static_ms, server.static_ms)
             yield HttpObservation(
                 **self._frame("http", server, suffix),
                 result=HttpResult(
@@ -244,6 +249,8 @@ class _Of:
                     status=200 if pages else None,
                     ttfb_ms=pages,
                     probe_ttfb_ms=errors,
+                    static_url=f"{self._host.url}favicon.ico" if files else None,
+                    static_ttfb_ms=files,
                     headers=dict(server.headers),
                 ),
                 error=None if pages else "timeout",

@@ -28,6 +28,8 @@ def territory(case: Case) -> AddressVerdict | None:
     if transport is None:
         return None
     location, assurance = transport
+    if location == "outside" and _may_be_several(case):
+        return None
     if location == "inside" and (case.pops or late_page(case) is not None):
         return None  # an edge, by its own word or by what its lateness allows, however near it is
     constraints, who = case.evidence.transport, ""
@@ -59,6 +61,18 @@ def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:
     if not feasible.home or bool(feasible.home_cities) == bool(feasible.foreign_cities):
         return None
     return ("inside" if feasible.home_cities else "outside"), "bounded"
+
+
+def _may_be_several(case: Case) -> bool:
+    """Whether a vantage at home is the nearest, and only the others' times rule home out.
+
+    Disks are laid over each other because one host answers them all. Of several at one address the one at home
+    is near to who asks at home, and what the disks still have in common may be anywhere.
+    """
+    nearest = case.evidence.transport[0]
+    if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
+        return False
+    return case.territory.assess([nearest.disk]).home
 
 
 def _reason(case: Case, constraints: Sequence[Constraint], location: str, assurance: str, who: str) -> str:

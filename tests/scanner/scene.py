@@ -69,6 +69,7 @@ def http(
     nothing_ms: float,
     headers: dict[str, str] | None = None,
     number: int = 0,
+    file_ms: float | None = None,
 ) -> Observation:
     return HttpObservation(
         id=f"http-{vantage}-{number}",
@@ -80,6 +81,8 @@ def http(
             url="https://e.example/",
             ttfb_ms=(page_ms,) * 5,
             probe_ttfb_ms=(nothing_ms,) * 5,
+            static_url=None if file_ms is None else "https://e.example/favicon.ico",
+            static_ttfb_ms=() if file_ms is None else (file_ms,) * 5,
             headers=headers or {},
         ),
     )

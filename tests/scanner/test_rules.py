@@ -76,6 +76,12 @@ class TestTerritory:
         both = judge([ping("khi", 6), ping("isb", 6)])
         assert both.location in {"inside", "undetermined", "edge"}
 
+    def test_several_that_are_nearest_at_home_prove_nothing_abroad(self) -> None:
+        """Disks have a place abroad in common although each host of several may be at home."""
+        apart = [ping("khi", 7.0), ping("dxb", 6.0)]
+        assert judge(apart, ALL_PK).location == "outside"
+        assert judge([ping("khi", 5.9), ping("dxb", 6.1)], ALL_PK).location != "outside"
+
     def test_a_high_rtt_proves_nothing(self) -> None:
         verdict = judge([ping("khi", 80.4), ping("dxb", 108), ping("sin", 170)])
         assert (verdict.location, verdict.assurance) == ("undetermined", None)
@@ -161,6 +167,34 @@ class TestRelay:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
         assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
         assert "its page comes 59.5 ms later than packets, evenly in 15 tries" in verdict.reason
+
+    def test_files_that_come_late_are_far(self) -> None:
+        """A front answers for what does not exist, and passes on what does: a file takes no work."""
+        late = [http("khi", 60 + 9 * number, 1.0, number=number, file_ms=48) for number in range(3)]
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+        assert "what serves its files never less than 47.5 ms later" in verdict.reason
+
+    def test_files_that_an_application_serves_now_and_then_are_not(self) -> None:
+        late = [http("khi", 150, 1.0, number=number, file_ms=40 + 20 * number) for number in range(8)]
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
+        assert verdict.rule != "relay"
+
+    def test_a_key_that_is_proved_late_and_evenly_supports_nothing(self) -> None:
+        """Octets may be passed on to a machine that is not so far that anybody could be accused."""
+        near = [tls("lhe", 2.0, 4.9), tls("isb", 5.0, 7.9, number=1), tls("khi", 21, 23.9, number=2)]
+        verdict = judge([ping("lhe", 2.0), ping("isb", 5.0), ping("khi", 21), *near], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+        assert "it proves its key 2.9 ms later than packets" in verdict.reason
+
+    @pytest.mark.parametrize("handshakes_ms", [(3.2, 6.2, 22.2), (3.5, 7.5, 23.9)])
+    def test_a_key_that_is_proved_soon_or_unevenly_takes_nothing_away(
+        self, handshakes_ms: tuple[float, ...]
+    ) -> None:
+        near = [tls("lhe", 2.0, handshakes_ms[0]), tls("isb", 5.0, handshakes_ms[1], number=1)]
+        last = tls("khi", 21, handshakes_ms[2], number=2)
+        verdict = judge([ping("lhe", 2.0), ping("isb", 5.0), ping("khi", 21), *near, last], ALL_PK)
+        assert verdict.location == "inside"
 
     def test_two_pages_equally_late_are_far_on_a_busy_machine_too(self) -> None:
         late = [http("khi", 116 + 30 * number, 115 + 40 * number, number=number) for number in range(8)]

@@ -66,8 +66,8 @@ def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:
 def _may_be_several(case: Case) -> bool:
     """Whether a vantage at home is the nearest, and only the others' times rule home out.
 
-    Disks are laid over each other because one host answers them all. Of several at one address the one at home
-    is near to who asks at home, and what the disks still have in common may be anywhere.
+    Disks are laid over each other because one host answers them all. Of several at one address the one at
+    home is near to who asks at home, and what the disks still have in common may be anywhere.
     """
     nearest = case.evidence.transport[0]
     if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):

@@ -33,6 +33,7 @@ SHUTDOWN_S = 0.5
 UPSTREAM = aiohttp.ClientTimeout(total=30, sock_connect=10)
 MAX_UPSTREAM = 64  # connections of a proxy to its backend
 CHUNK = 2**16
+FILE = "/favicon.ico"  # what every site has, and no application makes
 _WORK_SIGMA = 0.2  # of the lognormal factor of what a page takes to compute
 HOP_BY_HOP = frozenset(  # RFC 9110 section 7.6.1
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
@@ -52,7 +53,7 @@ _LOG.addFilter(_is_ours)
 async def pages(
     service: Service, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None, tasks: asyncio.TaskGroup
 ) -> AsyncIterator[None]:
-    """A server with one page at ``/`` (or a redirect) and 404 for all else."""
+    """A server with one page at ``/`` (or a redirect), one file, and 404 for all else."""
     title = service.names[0] if service.names else "a host without a name"
     scripts = "".join(f'<script src="{escape(one)}"></script>' for one in service.scripts)
     page = f"<!doctype html><title>{title}</title>{scripts}<p>{title}</p>\n"
@@ -60,6 +61,8 @@ async def pages(
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=405, headers=_headers(service) | {"Allow": "GET, HEAD"})
+        if request.path == FILE:
+            return web.Response(headers=_headers(service), body=b"\0" * 16, content_type="image/x-icon")
         declared = request.path == "/"
         if service.think_ms and (declared or service.slow_errors):
             # Work takes now a little longer, now a little less; only distance is the same each time.
@@ -108,6 +111,8 @@ async def proxy(
     ) as session:
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            if service.own_errors and request.path not in {"/", FILE}:
+                return web.Response(status=404, headers=_headers(service), text="not found\n")
             url = _below(base, request.raw_path)
             if url is None:
                 return web.Response(status=400, headers=_headers(service), text="bad request\n")

@@ -123,8 +123,8 @@ class Service(Model):
     ``http`` and ``https`` answer by themselves: ``think_ms`` is how long the declared page takes to compute
     (a random path answers 404 at once, unless ``slow_errors``), ``scripts`` are the URLs of its scripts.
     ``relay4`` copies octets to ``backend`` ``host:port`` (the TLS session ends there); ``relay7`` ends TLS
-    itself and asks ``backend`` by HTTP(S). ``tcp`` accepts and says ``banner``. ``dns`` serves the world's
-    names.
+    itself and asks ``backend`` by HTTP(S), with ``own_errors`` not for what does not exist. ``tcp`` accepts
+    and says ``banner``. ``dns`` serves the world's names.
     """
 
     kind: Literal["http", "https", "relay4", "relay7", "tcp", "dns"]
@@ -137,6 +137,7 @@ class Service(Model):
     scripts: tuple[str, ...] = ()
     think_ms: Milliseconds = 0
     slow_errors: bool = False
+    own_errors: bool = False
     tls_max: Literal["1.2", "1.3"] = "1.3"
     banner: str = ""
 

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import socket
 import ssl
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,7 @@ from probes.vantages.local import LocalVantage
 from probes.vantages.vantage import Vantage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from probes.session import Session
     from tests.probes.conftest import Chain, Identity
@@ -188,11 +189,13 @@ class Site:
         response: bytes,
         *,
         random: bytes = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+        files: Mapping[bytes, bytes] = MappingProxyType({}),
         delay_s: float = 0.0,
     ) -> None:
         self.response = response
         self.delay_s = delay_s
         self.random = random
+        self.files = {b"/favicon.ico": random, b"/robots.txt": random, **files}
         self.asked: list[bytes] = []
         self.connections = 0
 
@@ -203,7 +206,9 @@ class Site:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.asked.append(head)
                 await asyncio.sleep(self.delay_s)
-                writer.write(self.random if b"/.well-known/sarhad-" in head else self.response)
+                path = head.split()[1]
+                random = path.startswith(b"/.well-known/sarhad-")
+                writer.write(self.random if random else self.files.get(path, self.response))
                 await writer.drain()
                 if b"Connection: close" in self.response:
                     break
@@ -246,8 +251,24 @@ class TestHttp:
         assert f"Host: {PORTAL}:4433".encode() in site.asked[0]
         assert f"User-Agent: {user_agent('https://example.org/probes')}".encode() in site.asked[0]
         paths = [head.split()[1] for head in site.asked]
-        assert paths[:2] == [b"/a", b"/a"]
+        assert paths[:4] == [b"/a", b"/favicon.ico", b"/robots.txt", b"/a"]
         assert len({path for path in paths if path.startswith(b"/.well-known/")}) == 5
+
+    @pytest.mark.parametrize("name", [b"/favicon.ico", b"/robots.txt"])
+    async def test_a_file_that_every_site_has(self, session: Session, chain: Chain, name: bytes) -> None:
+        page = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        site = Site(page, files={name: b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0"})
+        seen = await self.fetch(session, chain, site)
+        assert seen.result.static_url.endswith(f":4433{name.decode()}")
+        assert len(seen.result.static_ttfb_ms) == 5
+        assert (seen.error, site.connections) == (None, 1)
+
+    async def test_a_file_that_breaks_the_connection_is_none(self, session: Session, chain: Chain) -> None:
+        page = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        site = Site(page, files={b"/favicon.ico": b"HTTP/9.9 nonsense\r\n\r\n"})
+        seen = await self.fetch(session, chain, site)
+        assert (seen.error, seen.result.status, seen.result.static_url) == (None, 200, None)
+        assert len(seen.result.ttfb_ms) == 5
 
     @pytest.mark.parametrize("again", [b"", b"Connection: close\r\n"])
     async def test_no_answer_is_seen_before_it_is_given(

@@ -58,6 +58,11 @@ class TestPages:
         _, body = await get(hosting, https(scripts=("https://cdn.example/a.js?x&y",)))
         assert b'<script src="https://cdn.example/a.js?x&amp;y"></script>' in body
 
+    async def test_its_file_takes_no_work(self, hosting: Hosting) -> None:
+        slow = https(think_ms=10_000, slow_errors=True)
+        answer, body = await get(hosting, slow, "/favicon.ico")
+        assert (answer.status, len(body)) == (200, 16)
+
     async def test_other_pages_do_not_exist(self, hosting: Hosting) -> None:
         answer, _ = await get(hosting, https(redirect="https://elsewhere.example/"), "/x?y=1")
         assert answer.status == 404
@@ -202,6 +207,18 @@ class TestProxy:
             assert (answer.headers["Server"], answer.headers["Via"]) == ("origin", "1.1 front")
             missing, _ = await request(f"https://{front}:{PORT}/x%2Fy?z=%20", trust, "front.example")
             assert missing.status == 404
+
+    async def test_it_may_answer_for_what_does_not_exist(self, hosting: Hosting) -> None:
+        """Of what the backend has, it asks the backend."""
+        front, _, proxy, _ = self.both(hosting)
+        proxy = proxy.model_copy(update={"own_errors": True})
+        async with hosting.serving(hosting.host(front, proxy)) as credentials:  # nobody is behind it
+            trust, base = hosting.trusting(credentials), f"https://{front}:{PORT}"
+            found = [
+                (await request(f"{base}{path}", trust, "front.example"))[0].status
+                for path in ("/nothing", "/", "/favicon.ico")
+            ]
+        assert found == [404, 502, 502]
 
     async def test_redirects_are_passed_on(self, hosting: Hosting) -> None:
         front, back, proxy, origin = self.both(hosting, redirect="https://elsewhere.example/")

@@ -17,7 +17,7 @@ from scanner.policy import Finding, FindingStatus, Severity
 from scanner.verdict import EndpointVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SCHEMA: Final = "sarhad.run/1"
 
@@ -103,8 +103,35 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(run: Run) -> bytes:
-    """The run as JSON: fields in the order of the schema, mappings sorted, nothing left out."""
-    return msgspec.json.format(msgspec.json.encode(run, order="sorted"), indent=1) + b"\n"
+    """The run as JSON: mappings sorted, nothing left out, one element of a list a line."""
+    return b"".join(encode_parts(run))
+
+
+def encode_parts(run: Run) -> Iterator[bytes]:
+    """The same in parts: the whole is larger than what it was made of."""
+    encode_one = msgspec.json.Encoder(order="sorted").encode
+    between = b"{\n"
+    for name in run.__struct_fields__:
+        yield between + encode_one(name) + b": "
+        value = getattr(run, name)
+        if isinstance(value, tuple):
+            yield from _elements(b"[", (encode_one(one) for one in value), b"]")
+        elif isinstance(value, dict):
+            entries = (encode_one(key) + b": " + encode_one(value[key]) for key in sorted(value))
+            yield from _elements(b"{", entries, b"}")
+        else:
+            yield encode_one(value)
+        between = b",\n"
+    yield b"\n}\n"
+
+
+def _elements(first: bytes, elements: Iterable[bytes], last: bytes) -> Iterator[bytes]:
+    before = first + b"\n "
+    end = first + last
+    for one in elements:
+        yield before + one
+        before, end = b",\n ", b"\n" + last
+    yield end
 
 
 def decode(octets: bytes) -> Run:
@@ -135,4 +162,9 @@ def observation_schema() -> Mapping[str, Any]:
 
 def encode_observations(observations: Iterable[Observation]) -> bytes:
     """Observation records as JSON Lines, one object a line; what ``sarhad judge`` reads."""
-    return b"".join(msgspec.json.encode(one) + b"\n" for one in observations)
+    return b"".join(observation_lines(observations))
+
+
+def observation_lines(observations: Iterable[Observation]) -> Iterator[bytes]:
+    """The same a line at a time."""
+    return (msgspec.json.encode(one) + b"\n" for one in observations)

@@ -40,7 +40,9 @@ def pop_claims(address: str, headers: Mapping[str, str]) -> tuple[Claim, ...]:
     claims: dict[Claim, None] = {}
     known: set[str] = set()
     for form in FORMS:
-        value = headers.get(form.header, "")[:MAX_VALUE]
+        if form.header not in headers:
+            continue
+        value = headers[form.header][:MAX_VALUE]
         if form.beside is not None:
             name, beginning = form.beside
             value = value if headers.get(name, "").startswith(beginning) else ""

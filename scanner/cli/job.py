@@ -29,11 +29,11 @@ from scanner.policy import SEVERITIES
 from scanner.record import RecordError, read_observations
 from scanner.report.formats import FORMATS
 from scanner.report.text import printable
-from scanner.run import decode
+from scanner.run import decode, encode_parts, observation_lines
 from scanner.scan import Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import date
 
     from rich.progress import TaskID
@@ -252,7 +252,7 @@ def write(run: Run, output: Output) -> None:
     if output.path is None:
         _write_stream(run, output.format)
     else:
-        replace(output.path, FORMATS[output.format](run))
+        replace(output.path, _parts(run, output.format))
 
 
 def _write_stream(run: Run, format_: str) -> None:
@@ -261,24 +261,33 @@ def _write_stream(run: Run, format_: str) -> None:
 
         table.write(run, sys.stdout)
     else:
-        sys.stdout.buffer.write(FORMATS[format_](run))
+        sys.stdout.buffer.writelines(_parts(run, format_))
     sys.stdout.flush()
 
 
-def replace(path: Path, octets: bytes) -> None:
+def _parts(run: Run, format_: str) -> Iterable[bytes]:
+    """A run in a format, of those that are as large as the run a part at a time."""
+    if format_ == "json":
+        return encode_parts(run)
+    if format_ == "jsonl":
+        return observation_lines(run.observations)
+    return (FORMATS[format_](run),)
+
+
+def replace(path: Path, parts: Iterable[bytes]) -> None:
     """Replace a file; that it cannot be written becomes a message."""
     try:
-        _replace(path, octets)
+        _replace(path, parts)
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _replace(path: Path, octets: bytes) -> None:
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
     """Write beside ``path`` and rename over it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(octets)
+            stream.writelines(parts)
             stream.flush()
             os.fsync(stream.fileno())
         mask = os.umask(0)

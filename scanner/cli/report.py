@@ -59,7 +59,7 @@ def report(
     before = None if previous is None else job.read_run(previous, place)
     octets = render_page(job.read_run(run, place), before, language)
     if output is not None:
-        job.replace(output, octets)
+        job.replace(output, (octets,))
     else:
         sys.stdout.buffer.write(octets)
         sys.stdout.flush()

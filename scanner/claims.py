@@ -170,10 +170,23 @@ def claims(case: Case) -> AddressVerdict:
             unsupported_rtt_ms=case.thresholds.unsupported_rtt_ms,
             unsupported_detour=case.thresholds.unsupported_detour,
         )
-    assurance: Assurance = "corroborated" if len(votes) > 1 else "claimed"
+    loose = _loose(case) if location == "inside" else None
+    assurance: Assurance = "corroborated" if len(votes) > 1 and loose is None else "claimed"
     many = f"{len(votes)} independent sources agree" if len(votes) > 1 else "One source says so"
-    rest = "; the measured times allow it." if case.evidence.transport else "; no measured time bears on it."
-    return case.verdict("claims", location, assurance, f"{many} ({said}){rest}", evidence, countries)
+    rest = "; the measured times allow it" if case.evidence.transport else "; no measured time bears on it"
+    text = f"{many} ({said}){rest}{loose or ''}."
+    return case.verdict("claims", location, assurance, text, evidence, countries)
+
+
+def _loose(case: Case) -> str | None:
+    """How little the times say for home, where they allow more cities abroad than there.
+
+    Sources are wrong together; then they alone say that it is at home, however many they are.
+    """
+    home, abroad = len(case.transport.home_cities), len(case.transport.foreign_cities)
+    if not case.evidence.transport or abroad <= home:
+        return None
+    return f", and {abroad:,} cities abroad beside {home:,} at home"
 
 
 def _placed(case: Case) -> bool:

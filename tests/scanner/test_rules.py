@@ -228,8 +228,13 @@ class TestClaims:
     """Families of sources have one vote each, and a split is shown."""
 
     def test_two_families_corroborate(self) -> None:
-        verdict = judge([ping("khi", 12)], ALL_PK)
+        verdict = judge([ping("lhe", 2), ping("khi", 21)], ALL_PK)
         assert (verdict.location, verdict.assurance, verdict.rule) == ("inside", "corroborated", "claims")
+
+    def test_however_many_only_claim_where_most_cities_that_are_left_are_abroad(self) -> None:
+        verdict = judge([ping("khi", 16)], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == ("inside", "claimed", "claims")
+        assert "cities abroad beside" in verdict.reason
 
     def test_one_family_claims_however_many_sources_it_has(self) -> None:
         verdict = judge([ping("khi", 12)], (claim("alpha", "PK"), claim("alpha", "PK", source="alpha.city")))

@@ -92,8 +92,11 @@ class Catalog:
         return msgspec.structs.replace(manifest, sources=tuple(sources))
 
     def base(self) -> Manifest:
-        """What an update starts from: the current generation, or else the embedded snapshot, copied."""
-        return self.current() or self.adopt(EMBEDDED, read_manifest(EMBEDDED / MANIFEST))
+        """What an update starts from: the current generation, or else the embedded snapshot, made the first.
+
+        So a directory answers from the beginning, whatever becomes of the first update, and can go back.
+        """
+        return self.current() or self.install(self.adopt(EMBEDDED, read_manifest(EMBEDDED / MANIFEST)))
 
     def install(self, manifest: Manifest) -> Manifest:
         """Make this the current generation, once it can be opened; it gets the next number."""

@@ -93,6 +93,19 @@ def check(source: str, reader: Reader, size: Size, before: Size | None, *, world
         )
 
 
+def check_order(source: str, date: str | None, before: str | None, *, force: bool) -> None:
+    """Raise :class:`GeodataError` (``older``) where data goes back in time: a mirror that lags, or worse.
+
+    Dates are ISO 8601, as the publisher's own files say them.
+    """
+    if date is not None and before is not None and date < before and not force:
+        raise GeodataError(
+            f"{source}: is of {date}, older than what is in use ({before}): not used; --force takes it if "
+            "that is right",
+            "older",
+        )
+
+
 def _countries(reader: Reader, address: str) -> set[str | None]:
     found = reader.look_up(ipaddress.ip_address(address))
     return set() if found is None else {entry.country for entry in found.entries if entry.country is not None}

@@ -34,6 +34,7 @@ __all__ = ["GeodataError", "KnownNetwork", "Manifest", "Snapshot", "Source", "So
 
 SCHEMA: Final = "sarhad.snapshot/1"
 MANIFEST: Final = "manifest.json"
+KNOWN: Final = "known-networks"  # the source and the family of what the manifest knows itself
 MAX_MANIFEST_OCTETS: Final = 4 << 20
 AGEING_DAYS: Final = 30
 STALE_DAYS: Final = 90
@@ -107,7 +108,10 @@ class KnownNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``manifest.json``; ``lab`` lists reserved prefixes that stand for ordinary addresses here."""
+    """``manifest.json``; ``lab`` lists reserved prefixes that stand for ordinary addresses here.
+
+    ``date`` is the day on which the generation was made, and of the list ``known`` where that has no own.
+    """
 
     schema: Literal["sarhad.snapshot/1"]
     name: Name
@@ -116,10 +120,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lab: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     known: tuple[KnownNetwork, ...] = ()
+    known_date: Day | None = None
+    known_licence: str | None = None
+    known_attribution: str | None = None
 
 
 class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A source's data: version, date (ISO 8601), licence, and the attribution that the licence asks for."""
+    """A source's data: version, date (ISO 8601), licence, and the attribution that the licence asks for.
+
+    ``records`` and ``home4`` count its records, and the IPv4 addresses of which it says that they are home's.
+    """
 
     source: str
     family: str
@@ -129,6 +139,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     licence: str | None = None
     attribution: str | None = None
     records: int | None = None
+    home4: int | None = None
 
     def age_days(self, today: dt.date) -> int | None:
         """How old the data is; ``None`` where it has no date."""
@@ -160,8 +171,19 @@ class Snapshot:
                 licence=one.licence,
                 attribution=one.attribution,
                 records=one.records,
+                home4=one.home4,
             )
             for one, reader in zip(manifest.sources, readers, strict=True)
+        )
+        self.networks = SourceInfo(
+            source=KNOWN,
+            family=KNOWN,
+            meaning="anycast",
+            version=manifest.known_date or manifest.date,
+            date=manifest.known_date or manifest.date,
+            licence=manifest.known_licence,
+            attribution=manifest.known_attribution,
+            records=len(manifest.known),
         )
 
     @classmethod
@@ -256,14 +278,15 @@ class Snapshot:
             )
             if origin is not None and (known := self._known.get(origin)):
                 yield Claim(
-                    source="known-networks",
-                    family="known-networks",
+                    source=KNOWN,
+                    family=KNOWN,
                     prefix="",
                     meaning="edge_pop" if known.kind == "cdn" else "anycast",
                     asn=known.asn,
                     network=known.name,
-                    version=self.manifest.date,
-                    date=self.manifest.date,
+                    version=self.networks.version,
+                    date=self.networks.date,
+                    licence=self.networks.licence,
                 )
 
     def close(self) -> None:
@@ -321,6 +344,7 @@ def parse_manifest(path: str, octets: bytes) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GeodataError(f"{path}: {error}", "corrupt") from error
     _check_day(f"{path}: date", manifest.date)
+    _check_day(f"{path}: known_date", manifest.known_date)
     seen: set[str] = set()
     for number, source in enumerate(manifest.sources):
         if source.source in seen:

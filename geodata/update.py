@@ -6,6 +6,7 @@ What cannot be had or does not pass leaves that source as it was; the last good 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import functools
 import hashlib
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import aiohttp
 import msgspec
 
-from geodata.checks import Size, check, size_of
+from geodata.checks import Size, check, check_order, size_of
 from geodata.download import download
 from geodata.errors import GeodataError
 from geodata.file import read_file
@@ -216,6 +217,8 @@ def _take(
     table = Table(published.source, octets)
     size = size_of(table)
     check(published.source, table, size, _size(before), world=published.world, force=force)
+    if fetched:
+        check_order(published.source, date, _date(catalog, before), force=force)
     name = catalog.add(published.source, octets, "table")
     if before is not None and before.file == name and before.fetched == fetched:
         return Outcome(source=published.source, outcome="unchanged", records=len(ranges)), None
@@ -258,6 +261,15 @@ def mirrored(url: str, mirrors: Mapping[str, str]) -> str:
         if url.startswith(beginning):
             return mirrors[beginning] + url[len(beginning) :]
     return url
+
+
+def _date(catalog: Catalog, source: Source | None) -> str | None:
+    """The day that the publisher's own files said, where the source was made of such."""
+    if source is None or source.file is None or not source.fetched:
+        return None
+    with contextlib.suppress(GeodataError):  # if damaged, anything is better
+        return Table.read(catalog.home / source.file).date
+    return None
 
 
 def _size(source: Source | None) -> Size | None:

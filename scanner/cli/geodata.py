@@ -41,6 +41,7 @@ def geodata() -> None:
 def status(directory: Path | None, format_: str) -> None:
     """Every source of the snapshot: version, date, age, licence and the attribution that it asks for.
 
+    Counted are its records, and the IPv4 addresses that it says are in Pakistan (home4).
     Data is fresh up to 30 days, ageing up to 90, then stale.
     """
     with _open(directory) as snapshot:
@@ -55,10 +56,11 @@ def status(directory: Path | None, format_: str) -> None:
                 "age_days": one.age_days(today),
                 "freshness": one.freshness(today),
                 "records": one.records,
+                "home4": one.home4,
                 "licence": one.licence,
                 "attribution": one.attribution,
             }
-            for one in snapshot.sources
+            for one in (*snapshot.sources, snapshot.networks)
         ]
     if format_ == "json":
         print_json(rows)

@@ -51,13 +51,31 @@ class TestGenerations:
         for number in range(4):
             generation(home, number)
         catalog = Catalog(home)
-        assert catalog.generations() == [2, 3, 4]
-        assert (says(home), catalog.roll_back().generation, says(home)) == ("DA", 3, "CA")
-        assert (catalog.roll_back().generation, says(home)) == (2, "BA")
+        assert catalog.generations() == [3, 4, 5]
+        assert (says(home), catalog.roll_back().generation, says(home)) == ("DA", 4, "CA")
+        assert (catalog.roll_back().generation, says(home)) == (3, "BA")
         with pytest.raises(GeodataError, match="no generation before"):
             catalog.roll_back()
         generation(home, 5)
-        assert (catalog.generations(), says(home)) == ([3, 4, 5], "FA")
+        assert (catalog.generations(), says(home)) == ([4, 5, 6], "FA")
+
+    def test_the_first_is_the_embedded_one(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        generation(home, 0)
+        assert Catalog(home).roll_back().generation == 1
+        with Snapshot.open(home) as snapshot, Snapshot.open(None) as embedded:
+            assert snapshot.sources == embedded.sources
+            assert snapshot.claims("1.1.1.1") == embedded.claims("1.1.1.1")
+
+    def test_the_list_of_networks_stays_as_old_as_it_is(self, tmp_path: Path) -> None:
+        catalog = Catalog(tmp_path / "home")
+        with catalog.writing():
+            catalog.install(msgspec.structs.replace(catalog.base(), known_date="2026-01-02"))
+        generation(catalog.home, 0)
+        with Snapshot.open(catalog.home) as snapshot:
+            known = [each for each in snapshot.claims("1.1.1.1") if each.source == "known-networks"]
+            assert {(each.version, each.date) for each in known} == {("2026-01-02", "2026-01-02")}
+            assert snapshot.networks.date == "2026-01-02"
 
     def test_what_no_generation_names_is_removed(self, tmp_path: Path) -> None:
         home = tmp_path / "home"
@@ -96,7 +114,7 @@ class TestGenerations:
         ]
         with catalog.writing(), pytest.raises(GeodataError, match="is damaged"):
             catalog.install(msgspec.structs.replace(current, sources=tuple(broken)))
-        assert (catalog.generations(), says(home)) == ([1], "AA")
+        assert (catalog.generations(), says(home)) == ([1, 2], "AA")
 
     def test_a_directory_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
@@ -195,7 +213,25 @@ class TestArchive:
         add(Catalog(there), source(""), [file], Options())
         with pytest.raises(GeodataError, match="a change of more than 5%"):
             import_(Catalog(there), archive, None)
-        assert import_(Catalog(there), archive, None, force=True).generation == 2
+        assert import_(Catalog(there), archive, None, force=True).generation == 3
+
+    def test_an_older_one_is_refused_unless_forced(self, tmp_path: Path, keys: tuple[Path, Path]) -> None:
+        """Whoever can put a file in the way can put one there that was signed long ago."""
+        home, archive = tmp_path / "home", tmp_path / "archive"
+        generation(home, 0)
+        catalog = Catalog(home)
+        current = catalog.current()
+        assert current is not None
+        with catalog.writing():
+            catalog.install(msgspec.structs.replace(current, date="2026-01-01"))
+        export(home, archive, keys[0])
+        there = Catalog(tmp_path / "there")
+        generation(there.home, 1)
+        with pytest.raises(GeodataError, match="is of 2026-01-01, older than what is in use"):
+            import_(there, archive, keys[1])
+        assert says(there.home) == "BA"
+        import_(there, archive, keys[1], force=True)
+        assert says(there.home) == "AA"
 
     @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE])
     def test_nothing_but_files(self, tmp_path: Path, kind: bytes) -> None:

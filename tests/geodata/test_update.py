@@ -35,14 +35,17 @@ def lines(*extra: str, home: tuple[str, ...] = HOME) -> bytes:
 
 
 def parse(octets: bytes) -> Parsed:
-    ranges, skipped = [], []
+    ranges, skipped, date = [], [], "2026-11-01"
     for number, line in enumerate(octets.decode("utf-8", "replace").splitlines(), 1):
         prefix, _, country = line.partition(",")
+        if prefix == "date":
+            date = country
+            continue
         try:
             ranges.append(of_prefix(prefix, Entry(country=country)))
         except ValueError as error:
             skipped.append(Skipped(number, str(error)))
-    return parsed("test", ranges, skipped, None, "2026-11-01")
+    return parsed("test", ranges, skipped, None, date)
 
 
 class Publisher:
@@ -253,6 +256,26 @@ class TestFaults:
         await run(tmp_path, source(publisher.url))
         publisher.body, publisher.etag = lines("64.0.0.0/13,PK"), '"two"'
         assert await run(tmp_path, source(publisher.url), force=True) == [("updated", None)]
+
+    async def test_going_back_in_time_must_be_forced(self, tmp_path: Path, publisher: Publisher) -> None:
+        await run(tmp_path, source(publisher.url))
+        publisher.body, publisher.etag = lines("198.51.100.0/24,PK", "date,2026-10-31"), '"two"'
+        ((outcome, reason),) = await run(tmp_path, source(publisher.url))
+        assert (outcome, "is of 2026-10-31, older than what is in use (2026-11-01)" in str(reason)) == (
+            "failed",
+            True,
+        )
+        assert says(tmp_path, "198.51.100.1") == set()
+        assert await run(tmp_path, source(publisher.url), force=True) == [("updated", None)]
+
+    async def test_a_first_update_that_fails_leaves_what_is_embedded(
+        self, tmp_path: Path, publisher: Publisher
+    ) -> None:
+        publisher.faults = [web.Response(status=404)]
+        ((outcome, _),) = await run(tmp_path, source(publisher.url))
+        assert outcome == "failed"
+        with Snapshot.open(tmp_path) as snapshot, Snapshot.open(None) as embedded:
+            assert snapshot.sources == embedded.sources
 
     async def test_a_digest_that_is_another(self, tmp_path: Path, publisher: Publisher) -> None:
         publisher.faults = [web.Response(body=lines("198.51.100.0/24,PK"))]

@@ -90,6 +90,20 @@ class TestMmdb:
         path = _mmdb(tmp_path / "x", "ipvAll", {"198.18.0.0/24": {"country_code": "PK", "asn": "AS64500"}})
         assert _look_up(path, "198.18.0.1") == said("198.18.0.0/24", country="PK", asn=64500)
 
+    def test_who_hides_others_is_no_place_of_a_server(self, tmp_path: Path) -> None:
+        records = {
+            "198.18.0.0/24": {"is_anonymous": True, "is_anonymous_vpn": True, "is_tor_exit_node": True},
+            "198.18.1.0/24": {"is_anonymous": True, "is_hosting_provider": True},
+            "198.18.2.0/24": {"is_public_proxy": "yes", "is_residential_proxy": True},
+        }
+        path = _mmdb(tmp_path / "x", "GeoIP2-Anonymous-IP", records)
+        table = Table("x", table_octets(geoip.parse(path.read_bytes()).ranges, None, None))
+        assert [table.look_up(FOUR(f"198.18.{third}.1")) for third in range(3)] == [
+            said("198.18.0.0/24", meaning="user_egress", network="Tor exit, VPN"),
+            None,
+            said("198.18.2.0/24", meaning="user_egress", network="residential proxy"),
+        ]
+
     def test_an_ipv6_address_is_not_in_an_ipv4_file(self, tmp_path: Path) -> None:
         path = _mmdb(tmp_path / "x", "GeoLite2-Country", {"198.18.0.0/24": {}}, version=4)
         assert _look_up(path, "2001:db8::1") is None

@@ -15,6 +15,7 @@ import msgspec
 
 from geodata.bulk import Addresses, Column
 from geodata.claim import AssertedBy, Claim, Meaning
+from geodata.fetched import Fetched, checked
 from geodata.file import read_file
 from geodata.sources.registry import Registry
 from geodata.sources.source import GeodataError, Reader
@@ -51,27 +52,6 @@ TABLES: Final = frozenset({"table", "vrps"})  # formats that are range tables
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Asn = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
-
-
-class Validators(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What tells one state of a file from another (RFC 9110, 8.8)."""
-
-    etag: str | None = None
-    modified: str | None = None
-
-    @property
-    def strong(self) -> str | None:
-        """What If-Range may be given: a strong entity tag, or a date."""
-        if self.etag is not None and not self.etag.startswith("W/"):
-            return self.etag
-        return self.modified
-
-
-class Fetched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file that a source was made of: where it was published, and in which state."""
-
-    url: str
-    validators: Validators
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -128,7 +108,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A source's data: version, date (ISO 8601), licence, and the attribution that the licence asks for.
 
-    ``records`` and ``home4`` count its records, and the IPv4 addresses of which it says that they are home's.
+    ``records`` and ``home4`` count its records, and the IPv4 addresses of which it says that they are home's;
+    ``checked`` is by what its files were checked when they were got.
     """
 
     source: str
@@ -140,6 +121,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     attribution: str | None = None
     records: int | None = None
     home4: int | None = None
+    checked: str | None = None
 
     def age_days(self, today: dt.date) -> int | None:
         """How old the data is; ``None`` where it has no date."""
@@ -172,6 +154,7 @@ class Snapshot:
                 attribution=one.attribution,
                 records=one.records,
                 home4=one.home4,
+                checked=checked(one.fetched),
             )
             for one, reader in zip(manifest.sources, readers, strict=True)
         )

@@ -19,8 +19,10 @@ import msgspec
 from geodata.checks import Size, check, check_order, size_of
 from geodata.download import download
 from geodata.errors import GeodataError
+from geodata.fetched import Fetched, checked
 from geodata.file import read_file
-from geodata.snapshot import MAX_FILE_OCTETS, Fetched, Manifest, Source
+from geodata.openpgp import MAX_SIGNATURE_OCTETS, Keyring
+from geodata.snapshot import MAX_FILE_OCTETS, Manifest, Source
 from geodata.sources.parsed import MAX_TOLD
 from geodata.sources.table import Table, table_octets
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geodata.catalog import Catalog
-    from geodata.snapshot import Validators
+    from geodata.fetched import Validators
     from geodata.sources.parsed import Published
 
     Progress = Callable[[str, int, int | None], None]  # source, octets so far, and in all
@@ -38,25 +40,34 @@ CONCURRENT: Final = 4
 DEADLINE_S: Final = 600.0
 _DATES: Final = 3  # of a dated URL that are tried, the newest first
 _DIGEST_OCTETS: Final = 4096
+SIGNATURE: Final = ".asc"  # behind an URL: where its detached signature is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to update: other places for URLs (longest beginning first), and whether to take large changes."""
+    """How to update: other places for URLs (longest beginning first), and whether to take large changes.
+
+    ``keyring`` is a file of the OpenPGP public keys that must have signed what is published with a signature.
+    """
 
     mirrors: Mapping[str, str] = field(default_factory=dict)
     contact: str = ""
     force: bool = False
+    keyring: Path | None = None
     deadline_s: float = DEADLINE_S
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one source; ``reason`` is why it failed, ``skipped`` what its files have no sense in."""
+    """What became of one source; ``reason`` is why it failed, ``skipped`` what its files have no sense in.
+
+    ``checked`` is by what its files were checked, where its publisher gives anything for that.
+    """
 
     source: str
     outcome: Literal["updated", "unchanged", "failed"]
     reason: str | None = None
     records: int = 0
+    checked: str | None = None
     skipped: tuple[str, ...] = ()
 
 
@@ -70,14 +81,18 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True):
 async def update(
     catalog: Catalog, wanted: Sequence[Published], options: Options, progress: Progress | None = None
 ) -> Updated:
-    """Update ``wanted`` sources in a catalog; raises :class:`GeodataError` where that cannot be written."""
+    """Update ``wanted`` sources in a catalog.
+
+    Raises :class:`GeodataError` where that cannot be written, or the keyring cannot be used.
+    """
+    keyring = None if options.keyring is None else Keyring.read(options.keyring)
     with catalog.writing():
         base = catalog.base()
         before = {one.source: one for one in base.sources}
         gate = asyncio.Semaphore(CONCURRENT)
         agent = f"sarhad {options.contact}".strip()
         async with aiohttp.ClientSession(trust_env=True, headers={"User-Agent": agent}) as session:
-            work = _Work(catalog, session, options, progress)
+            work = _Work(catalog, session, options, keyring, progress)
 
             async def one(published: Published) -> tuple[Outcome, Source | None]:
                 async with gate:
@@ -97,11 +112,13 @@ class _Work:
         catalog: Catalog,
         session: aiohttp.ClientSession,
         options: Options,
+        keyring: Keyring | None,
         progress: Progress | None,
     ) -> None:
         self._catalog = catalog
         self._session = session
         self._options = options
+        self._keyring = keyring
         self._progress = progress
 
     async def update(self, published: Published, before: Source | None) -> tuple[Outcome, Source | None]:
@@ -109,7 +126,8 @@ class _Work:
         try:
             files = await self._files(published, before)
             if files is None:
-                return Outcome(source=published.source, outcome="unchanged"), None
+                said = None if before is None else checked(before.fetched)
+                return Outcome(source=published.source, outcome="unchanged", checked=said), None
             fetched = tuple(each for each, _ in files)
             take = functools.partial(_take, self._catalog, published, before, force=self._options.force)
             return await asyncio.to_thread(take, [octets for _, octets in files], fetched)
@@ -134,12 +152,18 @@ class _Work:
         candidates = dated(template, dt.datetime.now(dt.UTC).date())
         for number, url in enumerate(candidates, 1):
             try:
-                validators = known[url].validators if url in known else None
-                return await self._get(published, url, validators)
+                return await self._get(published, url, self._known(published, known.get(url)))
             except GeodataError as error:
                 if error.code != "refused" or number == len(candidates):
                     raise
         raise AssertionError("there is at least one")
+
+    def _known(self, published: Published, fetched: Fetched | None) -> Validators | None:
+        """What the publisher is to compare with; nothing, where a signature is still to be verified."""
+        if fetched is None:
+            return None
+        wanted = self._keyring is not None and fetched.url in published.signed
+        return None if wanted and fetched.signer is None else fetched.validators
 
     async def _whole(self, published: Published, url: str) -> tuple[Fetched, bytes]:
         fetched, octets = await self._get(published, url, None)
@@ -162,11 +186,31 @@ class _Work:
             if progress is None
             else lambda have, total: progress(published.source, have, total),
         )
-        if found.octets is not None and published.digest is not None:
-            await self._verify(place + published.digest, place, found.octets)
-        return Fetched(url=url, validators=found.validators), found.octets
+        fetched = Fetched(url=url, validators=found.validators, signed=url in published.signed)
+        if found.octets is None:
+            return fetched, None
+        if published.digest is not None:
+            await self._compare(place + published.digest, place, found.octets)
+            fetched = msgspec.structs.replace(fetched, digest=True)
+        if fetched.signed and self._keyring is not None:
+            signer = await self._verify(place + SIGNATURE, self._keyring, found.octets)
+            fetched = msgspec.structs.replace(fetched, signer=signer)
+        return fetched, found.octets
 
-    async def _verify(self, url: str, place: str, octets: bytes) -> None:
+    async def _verify(self, url: str, keyring: Keyring, octets: bytes) -> str:
+        try:
+            found = await download(
+                self._session,
+                url,
+                self._catalog.scratch,
+                max_octets=MAX_SIGNATURE_OCTETS,
+                deadline_s=self._options.deadline_s,
+            )
+        except GeodataError as error:
+            raise GeodataError(f"the signature cannot be had: {error}", "signature") from error
+        return await asyncio.to_thread(keyring.verify, url, octets, found.octets or b"")
+
+    async def _compare(self, url: str, place: str, octets: bytes) -> None:
         found = await download(
             self._session,
             url,
@@ -221,7 +265,10 @@ def _take(
         check_order(published.source, date, _date(catalog, before), force=force)
     name = catalog.add(published.source, octets, "table")
     if before is not None and before.file == name and before.fetched == fetched:
-        return Outcome(source=published.source, outcome="unchanged", records=len(ranges)), None
+        outcome = Outcome(
+            source=published.source, outcome="unchanged", records=len(ranges), checked=checked(fetched)
+        )
+        return outcome, None
     source = Source(
         source=published.source,
         family=published.family,
@@ -242,7 +289,13 @@ def _take(
     )
     told = tuple(f"line {each.line}: {each.why}" for each in skipped[:MAX_TOLD])
     more = (f"and {len(skipped) - MAX_TOLD} more",) if len(skipped) > MAX_TOLD else ()
-    outcome = Outcome(source=published.source, outcome="updated", records=len(ranges), skipped=(*told, *more))
+    outcome = Outcome(
+        source=published.source,
+        outcome="updated",
+        records=len(ranges),
+        checked=checked(fetched),
+        skipped=(*told, *more),
+    )
     return outcome, source
 
 

@@ -23,8 +23,8 @@ import msgspec
 from geodata.cache import Cache
 from geodata.claim import Claim
 from geodata.errors import GeodataError
+from geodata.fetched import Validators
 from geodata.http_time import moment
-from geodata.snapshot import Validators
 from geodata.sources import geofeed
 from geodata.special import decode
 

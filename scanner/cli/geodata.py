@@ -41,7 +41,8 @@ def geodata() -> None:
 def status(directory: Path | None, format_: str) -> None:
     """Every source of the snapshot: version, date, age, licence and the attribution that it asks for.
 
-    Counted are its records, and the IPv4 addresses that it says are in Pakistan (home4).
+    Counted are its records, and the IPv4 addresses that it says are in Pakistan (home4). What was got by
+    update was checked by what its publisher gives for that, and said is by what.
     Data is fresh up to 30 days, ageing up to 90, then stale.
     """
     with _open(directory) as snapshot:
@@ -57,6 +58,7 @@ def status(directory: Path | None, format_: str) -> None:
                 "freshness": one.freshness(today),
                 "records": one.records,
                 "home4": one.home4,
+                "checked": one.checked,
                 "licence": one.licence,
                 "attribution": one.attribution,
             }

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.errors import GeodataError
-from geodata.snapshot import Validators
+from geodata.fetched import Validators
 from geodata.sources.feeds import MAX_FRESH_S, MIN_FRESH_S, Feeds, Located
 from geodata.sources.registration import Registration
 from geodata.visit import Page, Visitor

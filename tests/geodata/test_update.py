@@ -54,6 +54,7 @@ class Publisher:
     def __init__(self) -> None:
         self.body = lines()
         self.etag: str | None = '"one"'
+        self.signature: bytes | None = None
         self.faults: list[Any] = []
         self.seen: list[dict[str, str]] = []
         self.stalled = asyncio.Event()
@@ -63,6 +64,8 @@ class Publisher:
         self.seen.append({**request.headers, "path": request.path})
         if request.path.endswith(".md5"):
             return web.Response(text=f"MD5 (x) = {hashlib.md5(self.body).hexdigest()}\n")  # noqa: S324  theirs
+        if request.path.endswith(".asc"):
+            return web.Response(status=404) if self.signature is None else web.Response(body=self.signature)
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, web.StreamResponse):
             return fault

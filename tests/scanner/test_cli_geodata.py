@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geodata.errors import GeodataError
-from geodata.snapshot import Validators
+from geodata.fetched import Validators
 from geodata.snapshot_writer import write_snapshot
 from geodata.sources.feeds import Feeds
 from geodata.sources.registration import Registration

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
-from geodata.bulk import Addresses, Column
 from geodata.claim import AssertedBy, Claim, Meaning
 from geodata.fetched import Fetched, checked
 from geodata.file import read_file
 from geodata.sources.registry import Registry
 from geodata.sources.source import GeodataError, Reader
 from geodata.sources.table import Table
-from geodata.sources.vrps import validity
+from geodata.sources.validity import validity
 from geodata.special import SpecialPurpose, decode, special_purpose
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from geodata.bulk import Column
     from geodata.sources.parsed import Entry
     from geodata.special import Address
 
@@ -216,6 +216,8 @@ class Snapshot:
 
     def columns(self, addresses: Sequence[str]) -> dict[str, Column]:
         """What each source says of very many addresses; raises :class:`GeodataError` for what is none."""
+        from geodata.bulk import Addresses  # noqa: PLC0415  numpy is slow to import, and one address needs none
+
         keys = Addresses.of(addresses)
         return {
             source.source: reader.column(keys)

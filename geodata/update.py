@@ -24,7 +24,8 @@ from geodata.file import read_file
 from geodata.openpgp import MAX_SIGNATURE_OCTETS, Keyring
 from geodata.snapshot import MAX_FILE_OCTETS, Manifest, Source
 from geodata.sources.parsed import MAX_TOLD
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import maxminddb
 
-from geodata.file import inflated
+from geodata.packed import inflated
 from geodata.sources.mmdb import CORRUPT
 from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 from geodata.sources.source import GeodataError, asn, country, number, text

@@ -10,7 +10,8 @@ import pytest
 from geodata.checks import HOME, NEVER_HOME, size_of
 from geodata.data.compile import known_prefixes
 from geodata.snapshot import EMBEDDED, Snapshot
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 
 
 @pytest.fixture(scope="module")

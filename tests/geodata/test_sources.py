@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import ipaddress
+import re
+import subprocess
+import sys
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import maxminddb
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +24,8 @@ from geodata.sources.mmdb import Mmdb
 from geodata.sources.parsed import Entry, Range, of_prefix
 from geodata.sources.registry import Registry
 from geodata.sources.source import Found, asn, country, text, widest_block
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import MAGIC, START, Block, Header, Table
+from geodata.sources.table_writer import table_octets
 from geodata.special import decode
 
 if TYPE_CHECKING:
@@ -314,6 +320,57 @@ class TestTable:
             message = str(error)
         assert not message or "odd.table: " in message
         assert message or len(octets) == whole  # what is cut short is never accepted
+
+    @given(
+        version=st.sampled_from([4, 6]),
+        first=st.integers(0, 9) | st.integers(0, 2**64 - 1),
+        rows=st.lists(
+            st.tuples(st.integers(0, 3) | st.integers(0, 2**64 - 1), st.integers(0, 2)),
+            min_size=1,
+            max_size=9,
+        ),
+        steady=st.booleans(),
+    )
+    def test_one_by_one_and_all_at_once_read_the_same(
+        self, version: int, first: int, rows: list[tuple[int, int]], *, steady: bool
+    ) -> None:
+        """Or refuse the same, with the same words; one is without numpy, as that is slow to import."""
+        width = START[version]
+        first %= 1 << 8 * width
+        steps = [step % (1 << 8 * width) for step, _ in rows]
+        if steady:
+            first, steps = first % 1000, [0, *(1 + step % 1000 for step in steps[1:])]
+        planes = [bytes(each >> 8 * at & 255 for each in steps) for at in range(width)]
+        planes += [bytes(code for _, code in rows), bytes(3 * len(rows))]
+        streams = [zlib.compress(b"".join(planes)), zlib.compress(b'[{"country":"PK"}]\n')]
+        blocks = [Block(first, len(rows), len(streams[0]))]
+        four, six = (blocks, ()) if version == 4 else ((), blocks)
+        header = msgspec.json.encode(
+            Header(None, None, tuple(four), tuple(six), (Block(1, 1, len(streams[1])),))
+        )
+        octets = b"".join((MAGIC, len(header).to_bytes(4, "big"), header, *streams))
+        kind = FOUR if version == 4 else SIX
+        shift = 0 if version == 4 else 64
+        try:
+            table = Table("x", octets)
+            starts, codes = table.ranges(version)
+        except GeodataError as error:
+            with pytest.raises(GeodataError, match=re.escape(str(error))):
+                Table("x", octets).look_up(kind(first << shift))
+            return
+        for start, code in zip(starts.tolist(), codes.tolist(), strict=True):
+            found = table.look_up(kind(start << shift))
+            assert (found is not None) == (code == 1)
+            assert found is None or found.entries == (Entry(country="PK"),)
+
+    def test_one_address_needs_no_numpy(self) -> None:
+        """To import it takes longer than all else that a first answer needs."""
+        program = (
+            "import sys; from geodata.snapshot import Snapshot\n"
+            "assert Snapshot.open(None).claims('39.32.0.1') and Snapshot.open(None).claims('2400:adc0::1')\n"
+            "sys.exit('numpy' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
 
     @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
     def test_the_widest_block_is_inside_and_cannot_be_wider(self, one: int, two: int, three: int) -> None:

@@ -309,7 +309,11 @@ def _open(directory: Path, source: Source) -> Reader:
     path = directory / source.file
     octets = read_file(path, MAX_FILE_OCTETS)
     if source.sha256 is not None and (digest := hashlib.sha256(octets).hexdigest()) != source.sha256:
-        raise GeodataError(f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's", "corrupt")
+        raise GeodataError(
+            f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's; sarhad geodata update gets it "
+            "anew, and rollback goes back",
+            "corrupt",
+        )
     if source.format in TABLES:
         return Table(path, octets)
     from geodata.sources.mmdb import Mmdb  # noqa: PLC0415  geoip2 is slow to import, and often there is no need

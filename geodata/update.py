@@ -137,7 +137,9 @@ class _Work:
 
     async def _files(self, published: Published, before: Source | None) -> list[tuple[Fetched, bytes]] | None:
         """All files of a source; None if none of them changed."""
-        known = {} if before is None else {each.url: each for each in before.fetched}
+        # What is damaged here is got anew, although it is the same there.
+        whole = before is not None and self._catalog.holds(before)
+        known = {each.url: each for each in before.fetched} if before is not None and whole else {}
         found = [await self._file(published, url, known) for url in published.urls]
         if all(octets is None for _, octets in found):
             return None

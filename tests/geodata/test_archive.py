@@ -84,6 +84,14 @@ class TestGenerations:
         assert len(list(home.glob("world-*.table"))) == KEPT
         assert len(list(home.glob("dbip-country-*.table"))) == 1
 
+    def test_an_old_manifest_that_is_damaged_stands_in_nobodys_way(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        for number in range(2):
+            generation(home, number)
+        (home / "manifest.2.json").write_text("{")
+        generation(home, 2)
+        assert (Catalog(home).generations(), says(home)) == ([3, 4], "CA")
+
     @pytest.mark.parametrize("damage", ["manifest", "data"])
     def test_back_from_damage(self, tmp_path: Path, damage: str) -> None:
         home = tmp_path / "home"

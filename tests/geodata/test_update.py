@@ -142,6 +142,21 @@ def says(home: Path, address: str = "39.32.0.1") -> set[str | None]:
         return {claim.country for claim in snapshot.claims(address) if claim.source == "world"}
 
 
+def spoil(home: Path, name: str, damage: str) -> str:
+    """Damage the file of a source; its name."""
+    (path,) = home.glob(f"{name}-*.table")
+    octets = bytearray(path.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    match damage:
+        case "one octet":
+            path.write_bytes(octets)
+        case "cut short":
+            path.write_bytes(octets[:-9])
+        case "gone":
+            path.unlink()
+    return path.name
+
+
 class TestUpdate:
     """New data is got, checked and used; the embedded sources stay beside it."""
 
@@ -279,6 +294,25 @@ class TestFaults:
         assert outcome == "failed"
         with Snapshot.open(tmp_path) as snapshot, Snapshot.open(None) as embedded:
             assert snapshot.sources == embedded.sources
+
+    async def test_a_day_that_is_to_come_must_be_forced(self, tmp_path: Path, publisher: Publisher) -> None:
+        """Else nothing of before that day would be taken any more."""
+        publisher.body = lines("date,2999-01-01")
+        ((outcome, reason),) = await run(tmp_path, source(publisher.url))
+        assert (outcome, "is of 2999-01-01, which is to come" in str(reason)) == ("failed", True)
+        assert await run(tmp_path, source(publisher.url), force=True) == [("updated", None)]
+
+    @pytest.mark.parametrize("damage", ["one octet", "cut short", "gone"])
+    @pytest.mark.parametrize("name", ["world", "routeviews", "amazon"])
+    async def test_what_was_damaged_here_is_got_anew(
+        self, tmp_path: Path, publisher: Publisher, name: str, damage: str
+    ) -> None:
+        """Or copied again, where it is embedded; a publisher would only say that nothing changed."""
+        await run(tmp_path, source(publisher.url))
+        with pytest.raises(GeodataError, match=spoil(tmp_path, name, damage)):
+            Snapshot.open(tmp_path)
+        assert await run(tmp_path, source(publisher.url)) == [("unchanged", None)]
+        assert says(tmp_path) == {"PK"}
 
     async def test_a_digest_that_is_another(self, tmp_path: Path, publisher: Publisher) -> None:
         publisher.faults = [web.Response(body=lines("198.51.100.0/24,PK"))]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import maxminddb
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
@@ -41,6 +41,22 @@ def _mmdb(path: Path, kind: str, records: dict[str, Any], version: int = 6) -> P
         writer.insert_network(IPSet([prefix]), record)
     writer.to_db_file(str(path))
     return path
+
+
+def _table(version: int, *blocks: tuple[int, list[int], list[int]]) -> bytes:
+    """A range table of blocks as they are given (first, steps, codes), with one label."""
+    streams = []
+    for _, steps, codes in blocks:
+        planes = [bytes(step >> 8 * at & 255 for step in steps) for at in range(START[version])]
+        streams.append(zlib.compress(b"".join([*planes, bytes(codes), bytes(3 * len(codes))])))
+    told = tuple(
+        Block(first, len(steps), len(octets))
+        for (first, steps, _), octets in zip(blocks, streams, strict=True)
+    )
+    label = zlib.compress(b'[{"country":"PK"}]\n')
+    both = (told, ()) if version == 4 else ((), told)
+    header = msgspec.json.encode(Header(None, None, *both, (Block(1, 1, len(label)),)))
+    return b"".join((MAGIC, len(header).to_bytes(4, "big"), header, *streams, label))
 
 
 def _look_up(path: Path, address: str) -> Found | None:
@@ -329,39 +345,41 @@ class TestTable:
             min_size=1,
             max_size=9,
         ),
-        steady=st.booleans(),
+        order=st.sampled_from(["any", "rising", "rising slowly"]),
     )
+    @example(4, 5, [(0, 1), (2**32 - 1, 1)], "any")
+    @example(6, 5, [(0, 1), (2**64 - 1, 1)], "any")
+    @example(6, 5, [(0, 1), (1, 2)], "any")
     def test_one_by_one_and_all_at_once_read_the_same(
-        self, version: int, first: int, rows: list[tuple[int, int]], *, steady: bool
+        self, version: int, first: int, rows: list[tuple[int, int]], order: str
     ) -> None:
         """Or refuse the same, with the same words; one is without numpy, as that is slow to import."""
-        width = START[version]
-        first %= 1 << 8 * width
-        steps = [step % (1 << 8 * width) for step, _ in rows]
-        if steady:
-            first, steps = first % 1000, [0, *(1 + step % 1000 for step in steps[1:])]
-        planes = [bytes(each >> 8 * at & 255 for each in steps) for at in range(width)]
-        planes += [bytes(code for _, code in rows), bytes(3 * len(rows))]
-        streams = [zlib.compress(b"".join(planes)), zlib.compress(b'[{"country":"PK"}]\n')]
-        blocks = [Block(first, len(rows), len(streams[0]))]
-        four, six = (blocks, ()) if version == 4 else ((), blocks)
-        header = msgspec.json.encode(
-            Header(None, None, tuple(four), tuple(six), (Block(1, 1, len(streams[1])),))
-        )
-        octets = b"".join((MAGIC, len(header).to_bytes(4, "big"), header, *streams))
-        kind = FOUR if version == 4 else SIX
-        shift = 0 if version == 4 else 64
+        most = 1 << 8 * START[version]
+        first %= most
+        steps = [step % most for step, _ in rows]
+        if order != "any":
+            steps = [0, *(max(1, step) for step in steps[1:])]
+        if order == "rising slowly":
+            first, steps = first % 1000, [step % 1000 + (step > 999) for step in steps]
+        octets = _table(version, (first, steps, [code for _, code in rows]))
+        kind, shift = (FOUR, 0) if version == 4 else (SIX, 64)
+        table = Table("x", octets)
         try:
-            table = Table("x", octets)
             starts, codes = table.ranges(version)
         except GeodataError as error:
             with pytest.raises(GeodataError, match=re.escape(str(error))):
-                Table("x", octets).look_up(kind(first << shift))
+                table.look_up(kind(first << shift))
             return
         for start, code in zip(starts.tolist(), codes.tolist(), strict=True):
             found = table.look_up(kind(start << shift))
             assert (found is not None) == (code == 1)
             assert found is None or found.entries == (Entry(country="PK"),)
+
+    def test_a_block_may_not_reach_into_the_next(self) -> None:
+        table = Table("x", _table(4, (5, [0, 5], [1, 1]), (10, [0], [1])))
+        for read in (lambda: table.look_up(FOUR(5)), lambda: table.ranges(4)):
+            with pytest.raises(GeodataError, match="x: ranges4: not in order from 5"):
+                read()
 
     def test_one_address_needs_no_numpy(self) -> None:
         """To import it takes longer than all else that a first answer needs."""

@@ -54,8 +54,8 @@ def _table(version: int, *blocks: tuple[int, list[int], list[int]]) -> bytes:
         for (first, steps, _), octets in zip(blocks, streams, strict=True)
     )
     label = zlib.compress(b'[{"country":"PK"}]\n')
-    both = (told, ()) if version == 4 else ((), told)
-    header = msgspec.json.encode(Header(None, None, *both, (Block(1, 1, len(label)),)))
+    four, six = (told, ()) if version == 4 else ((), told)
+    header = msgspec.json.encode(Header(None, None, four, six, (Block(1, 1, len(label)),)))
     return b"".join((MAGIC, len(header).to_bytes(4, "big"), header, *streams, label))
 
 

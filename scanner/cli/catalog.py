@@ -79,8 +79,10 @@ def update(
     options = Options(
         mirrors=_mirrors(mirrors), contact=contact, force=force, keyring=keyring, deadline_s=deadline
     )
-    with _faults(), _bar() as progress:
-        return _report(asyncio.run(update(Catalog(directory), wanted, options, progress)), directory)
+    with _faults():
+        with _bar() as progress:
+            found = asyncio.run(update(Catalog(directory), wanted, options, progress))
+        return _report(found, directory)
 
 
 @geodata.command()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from geodata.snapshot import Source
 
+PACKAGED: Final = frozenset({"routeviews", "known-prefixes"})  # nobody publishes them for an update
 KEPT: Final = 3  # generations
 SCRATCH: Final = "unfinished"
 _LOCK: Final = "lock"
@@ -102,15 +103,26 @@ class Catalog:
         """What an update starts from: the current generation, or else the embedded snapshot, made the first.
 
         So a directory answers from the beginning, whatever becomes of the first update, and can go back. What
-        is damaged of the embedded snapshot's files is copied again.
+        is damaged of the embedded snapshot's files is copied again, and what comes with Sarhad alone is that
+        of this release, where that is no older.
         """
         embedded, current = read_manifest(EMBEDDED / MANIFEST), self.current()
         if current is None:
             return self.install(self.adopt(EMBEDDED, embedded))
         lost = {one.sha256 for one in current.sources if not self.holds(one)}
-        again = tuple(one for one in embedded.sources if one.file is not None and one.sha256 in lost)
-        self.adopt(EMBEDDED, msgspec.structs.replace(embedded, sources=again))
-        return current
+        again = tuple(one for one in embedded.sources if one.source in PACKAGED or one.sha256 in lost)
+        adopted = self.adopt(EMBEDDED, msgspec.structs.replace(embedded, sources=again))
+        if (current.known_date or "") > (embedded.known_date or ""):
+            return current  # it was imported from where Sarhad is newer
+        ours = {one.source: one for one in adopted.sources if one.source in PACKAGED}
+        return msgspec.structs.replace(
+            current,
+            sources=tuple(ours.get(one.source, one) for one in current.sources),
+            known=embedded.known,
+            known_date=embedded.known_date,
+            known_licence=embedded.known_licence,
+            known_attribution=embedded.known_attribution,
+        )
 
     def install(self, manifest: Manifest) -> Manifest:
         """Make this the current generation, once it can be opened; it gets the next number."""

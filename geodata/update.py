@@ -239,7 +239,7 @@ def add(catalog: Catalog, published: Published, files: Sequence[Path], options: 
 
 def _install(catalog: Catalog, base: Manifest, changed: Sequence[Source]) -> Manifest | None:
     """A generation in which the sources that changed have taken the place of what they were."""
-    if not changed:
+    if not changed and base == catalog.current():
         return None
     new = {each.source: each for each in changed}
     sources = [new.pop(one.source, one) for one in base.sources]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from typing import TYPE_CHECKING
@@ -19,9 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.archive import export, import_
-from geodata.catalog import KEPT, Catalog
+from geodata.catalog import KEPT, PACKAGED, Catalog
 from geodata.errors import GeodataError
 from geodata.snapshot import Snapshot
+from geodata.sources.published import PUBLISHED
+from geodata.sources.table_writer import table_octets
 from geodata.update import Options, add
 from tests.geodata.test_update import HOME, lines, source
 
@@ -71,11 +74,44 @@ class TestGenerations:
         catalog = Catalog(tmp_path / "home")
         with catalog.writing():
             catalog.install(msgspec.structs.replace(catalog.base(), known_date="2026-01-02"))
-        generation(catalog.home, 0)
         with Snapshot.open(catalog.home) as snapshot:
             known = [each for each in snapshot.claims("1.1.1.1") if each.source == "known-networks"]
             assert {(each.version, each.date) for each in known} == {("2026-01-02", "2026-01-02")}
             assert snapshot.networks.date == "2026-01-02"
+
+    def test_what_comes_with_sarhad_is_that_of_this_release(self, tmp_path: Path) -> None:
+        """Else a directory would keep for ever what was there when it was made."""
+        catalog = Catalog(tmp_path / "home")
+        with Snapshot.open(None) as embedded, catalog.writing():
+            base = catalog.base()
+            other = catalog.add("known-prefixes", table_octets([], None, None), "table")
+            digest = hashlib.sha256((catalog.home / other).read_bytes()).hexdigest()
+            sources = [
+                msgspec.structs.replace(one, file=other, sha256=digest) if one.source in PACKAGED else one
+                for one in base.sources
+            ]
+            before = msgspec.structs.replace(base, sources=tuple(sources), known=(), known_date="2026-01-02")
+            catalog.install(before)
+            assert "anycast" not in {each.meaning for each in Snapshot.open(catalog.home).claims("8.8.8.8")}
+            assert catalog.base().sources == base.sources
+        generation(catalog.home, 0)
+        with Snapshot.open(catalog.home) as snapshot:
+            assert snapshot.networks == embedded.networks
+            assert snapshot.claims("1.1.1.1") == embedded.claims("1.1.1.1")
+
+    def test_nothing_older_takes_the_place_of_what_came_with_a_newer_one(self, tmp_path: Path) -> None:
+        catalog = Catalog(tmp_path / "home")
+        with catalog.writing():
+            newer = catalog.install(
+                msgspec.structs.replace(catalog.base(), known=(), known_date="2999-01-01")
+            )
+            assert catalog.base() == newer
+
+    def test_what_comes_with_sarhad_is_what_nobody_publishes(self) -> None:
+        published = {each.source for each in PUBLISHED}
+        with Snapshot.open(None) as snapshot:
+            files = {one.source for one in snapshot.manifest.sources if one.file is not None}
+        assert files - published == PACKAGED
 
     def test_what_no_generation_names_is_removed(self, tmp_path: Path) -> None:
         home = tmp_path / "home"

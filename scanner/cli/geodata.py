@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from geodata.snapshot import Snapshot
 
 _WIDTH_OF_A_SENTENCE: Final = 110
+# Of a source's row: the others are told below the table, which is too wide for a terminal with them.
+_COLUMNS: Final = ("source", "version", "date", "age_days", "freshness", "records", "home4", "licence")
 _DIRECTORY: Final = click.option(
     "--geodata",
     "directory",
@@ -66,8 +68,11 @@ def status(directory: Path | None, format_: str) -> None:
         ]
     if format_ == "json":
         print_json(rows)
-    else:
-        print_table(rows)
+        return
+    print_table({name: row[name] for name in _COLUMNS} for row in rows)
+    for row in rows:
+        said = "; ".join(str(row[name]) for name in ("attribution", "checked") if row[name] is not None)
+        click.echo(_wrapped(safe(f"{row['source']}: {said or 'no attribution'}")))
 
 
 @geodata.command()

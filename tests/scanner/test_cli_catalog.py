@@ -89,6 +89,8 @@ class TestUpdate:
         counts = {row["source"]: row["records"] for row in rows}
         checked = {row["source"]: row["checked"] for row in rows}
         assert (checked["delegated"], checked["bgp"]) == ("digest checked, signature not", None)
+        told = " ".join(sarhad("geodata", "status", **home).stdout.split())
+        assert "LACNIC and RIPE NCC; digest checked, signature not - bgp: " in told
         assert (counts["delegated"], counts["bgp"]) == (6, 1)
         (answer,) = json.loads(sarhad("geodata", "lookup", "39.32.0.1", "--format=json", **home).stdout)
         said = {claim["source"]: claim for claim in answer["claims"]}

@@ -153,13 +153,17 @@ class _Work:
         self, published: Published, template: str, known: Mapping[str, Fetched]
     ) -> tuple[Fetched, bytes | None]:
         candidates = dated(template, dt.datetime.now(dt.UTC).date())
-        for number, url in enumerate(candidates, 1):
+        newest: GeodataError | None = None
+        for url in candidates:
             try:
                 return await self._get(published, url, self._known(published, known.get(url)))
             except GeodataError as error:
-                if error.code != "refused" or number == len(candidates):
+                if error.code != "refused":
                     raise
-        raise AssertionError("there is at least one")
+                newest = newest or error
+        assert newest is not None  # there is at least one
+        older = f", nor are the {len(candidates) - 1} before it there" if len(candidates) > 1 else ""
+        raise GeodataError(f"{newest}{older}", newest.code)
 
     def _known(self, published: Published, fetched: Fetched | None) -> Validators | None:
         """What the publisher is to compare with; nothing, where a signature is still to be verified."""

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from geodata.airport import LICENCE, VERSION
 from geodata.checks import HOME, NEVER_HOME, size_of
 from geodata.data.compile import known_prefixes
 from geodata.snapshot import EMBEDDED, Snapshot
@@ -126,6 +127,11 @@ class TestEmbedded:
             assert claim.version
             assert claim.date
             assert claim.licence
+
+    def test_the_codes_of_airports_are_of_the_day_that_is_said(self) -> None:
+        rows = (EMBEDDED / "ATTRIBUTION.md").read_text(encoding="utf-8").splitlines()
+        (row,) = [each for each in rows if each.startswith("| `airports.npz`")]
+        assert row.endswith(f"| {LICENCE} | {VERSION} |")
 
     def test_the_known_prefixes_are_those_of_the_list(self) -> None:
         """Fails when the list was changed and not compiled."""

@@ -314,6 +314,16 @@ class TestFaults:
         assert await run(tmp_path, source(publisher.url)) == [("unchanged", None)]
         assert says(tmp_path) == {"PK"}
 
+    async def test_of_a_file_with_a_date_the_newest_is_named(
+        self, tmp_path: Path, publisher: Publisher
+    ) -> None:
+        publisher.faults = [web.Response(status=404) for _ in range(3)]
+        ((outcome, reason),) = await run(tmp_path, source(f"{publisher.url}-%Y-%m"))
+        newest = f"{publisher.url}-{dt.datetime.now(dt.UTC):%Y-%m}: answered 404 Not Found"
+        assert (outcome, reason) == ("failed", f"{newest}, nor are the 2 before it there")
+        publisher.faults = [web.Response(status=404)]
+        assert await run(tmp_path, source(f"{publisher.url}-%Y-%m")) == [("updated", None)]
+
     async def test_a_digest_that_is_another(self, tmp_path: Path, publisher: Publisher) -> None:
         publisher.faults = [web.Response(body=lines("198.51.100.0/24,PK"))]
         ((outcome, reason),) = await run(tmp_path, source(publisher.url, digest=".md5"))

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from geodata.checks import Size, check, size_of
+from geodata.checks import Size, check, check_order, size_of
 from geodata.errors import GeodataError
 from geodata.file import read_file
 from geodata.snapshot import (
@@ -99,6 +99,7 @@ def import_(catalog: Catalog, path: Path, trusted: Path | None, *, force: bool =
     _verify_files(path, manifest, members)
     with catalog.writing():
         current = catalog.current()
+        check_order(str(path), manifest.date, None if current is None else current.date, force=force)
         before = {one.source: one for one in current.sources} if current is not None else {}
         sources = []
         for one in manifest.sources:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from geodata.errors import GeodataError
-from geodata.special import decode, embedded
+from geodata.special import MAPPED, NAT64, SIX_TO_FOUR, TEREDO, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,7 +64,7 @@ class Addresses(NamedTuple):
         short = np.frombuffer(_packed(AF_INET, compress(plain, ~long)), ">u4").astype(np.uint32)
         octets = np.frombuffer(_packed(AF_INET6, compress(plain, long)), ">u8").astype(np.uint64)
         high, low = octets.reshape(-1, 2).T
-        inside, values = embedded(high, low)
+        inside, values = _embedded(high, low)
         for place, value in zip(six[inside].tolist(), values.tolist(), strict=True):
             plain[place] = inet_ntop(AF_INET, value.to_bytes(4, "big"))
         ordered = (
@@ -73,6 +73,25 @@ class Addresses(NamedTuple):
         )
         places, keys = zip(*ordered, strict=True)
         return cls(plain, dict(zip((4, 6), places, strict=True)), dict(zip((4, 6), keys, strict=True)))
+
+
+def _embedded(
+    high: NDArray[np.uint64], low: NDArray[np.uint64]
+) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
+    """In which IPv6 addresses, given as halves, :func:`geodata.special.decode` finds IPv4 ones, and these."""
+    inside = low & np.uint64(0xFFFF_FFFF)
+    forms = (
+        ((high == 0) & (low >> np.uint64(32) == MAPPED), inside),
+        ((high == NAT64 >> 32) & (low >> np.uint64(32) == 0), inside),
+        (high >> np.uint64(32) == TEREDO, ~low & np.uint64(0xFFFF_FFFF)),
+        (high >> np.uint64(48) == SIX_TO_FOUR, high >> np.uint64(16) & np.uint64(0xFFFF_FFFF)),
+    )
+    found = np.zeros(len(high), dtype=bool)
+    values = np.zeros(len(high), dtype=np.uint32)
+    for which, value in forms:
+        found |= which
+        values[which] = value[which]
+    return found, values[found]
 
 
 def _having(part: str, texts: Sequence[str]) -> Bools:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from geodata.snapshot import Source
+
+PACKAGED: Final = frozenset({"routeviews", "known-prefixes"})  # nobody publishes them for an update
 KEPT: Final = 3  # generations
 SCRATCH: Final = "unfinished"
 _LOCK: Final = "lock"
@@ -73,11 +76,16 @@ class Catalog:
         return sorted(int(name[1]) for name in names if name)
 
     def add(self, source: str, octets: bytes, suffix: str) -> str:
-        """Keep the octets of a data file, durably; its name."""
-        name = f"{source}-{hashlib.sha256(octets).hexdigest()[:16]}.{suffix}"
-        if not (self.home / name).exists():
+        """Keep the octets of a data file, durably; its name. One that is there and is damaged is replaced."""
+        digest = hashlib.sha256(octets).hexdigest()
+        name = f"{source}-{digest[:16]}.{suffix}"
+        if not self._is(name, digest):
             self._put(name, octets)
         return name
+
+    def holds(self, source: Source) -> bool:
+        """Whether the data of a source is there and as it was when it was kept."""
+        return source.file is None or source.sha256 is None or self._is(source.file, source.sha256)
 
     def adopt(self, directory: Path, manifest: Manifest) -> Manifest:
         """Copy a snapshot's files from another directory; the manifest with their names and digests here."""
@@ -92,8 +100,29 @@ class Catalog:
         return msgspec.structs.replace(manifest, sources=tuple(sources))
 
     def base(self) -> Manifest:
-        """What an update starts from: the current generation, or else the embedded snapshot, copied."""
-        return self.current() or self.adopt(EMBEDDED, read_manifest(EMBEDDED / MANIFEST))
+        """What an update starts from: the current generation, or else the embedded snapshot, made the first.
+
+        So a directory answers from the beginning, whatever becomes of the first update, and can go back. What
+        is damaged of the embedded snapshot's files is copied again, and what comes with Sarhad alone is that
+        of this release, where that is no older.
+        """
+        embedded, current = read_manifest(EMBEDDED / MANIFEST), self.current()
+        if current is None:
+            return self.install(self.adopt(EMBEDDED, embedded))
+        lost = {one.sha256 for one in current.sources if not self.holds(one)}
+        again = tuple(one for one in embedded.sources if one.source in PACKAGED or one.sha256 in lost)
+        adopted = self.adopt(EMBEDDED, msgspec.structs.replace(embedded, sources=again))
+        if (current.known_date or "") > (embedded.known_date or ""):
+            return current  # it was imported from where Sarhad is newer
+        ours = {one.source: one for one in adopted.sources if one.source in PACKAGED}
+        return msgspec.structs.replace(
+            current,
+            sources=tuple(ours.get(one.source, one) for one in current.sources),
+            known=embedded.known,
+            known_date=embedded.known_date,
+            known_licence=embedded.known_licence,
+            known_attribution=embedded.known_attribution,
+        )
 
     def install(self, manifest: Manifest) -> Manifest:
         """Make this the current generation, once it can be opened; it gets the next number."""
@@ -134,13 +163,21 @@ class Catalog:
         named: set[str | None] = set()
         for number in self.generations():
             path = self.home / f"manifest.{number}.json"
-            if number in kept:
-                named |= {one.file for one in read_manifest(path).sources}
-            else:
+            manifest = None
+            with contextlib.suppress(GeodataError):  # nobody can go back to what cannot be read
+                manifest = read_manifest(path) if number in kept else None
+            if manifest is None:
                 path.unlink()
+            else:
+                named |= {one.file for one in manifest.sources}
         for path in self.home.iterdir():
             if _DATA.fullmatch(path.name) and path.name not in named:
                 path.unlink()
+
+    def _is(self, name: str, digest: str) -> bool:
+        with contextlib.suppress(GeodataError):
+            return hashlib.sha256(read_file(self.home / name, MAX_FILE_OCTETS)).hexdigest() == digest
+        return False
 
     def _put(self, name: str, octets: bytes) -> None:
         """Write a file under its name in one step, so that it outlasts a crash whole or is not there."""

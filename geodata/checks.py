@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,6 +18,7 @@ HOME: Final = "PK"
 # Of ten sources compared in 2026, each said of 5.35 to 5.84 million IPv4 addresses that they are in Pakistan.
 HOME_LEAST: Final = 5_000_000
 HOME_MOST: Final = 6_500_000
+AHEAD_DAYS: Final = 2  # that a publisher's clock and time zone may be ahead
 HOME_CHANGE: Final = 0.05
 CHANGE: Final = 0.5  # of all addresses that a provider's own list covers
 # Address, the country that no serious source gets wrong (None: nothing is to be said of it).
@@ -90,6 +92,23 @@ def check(source: str, reader: Reader, size: Size, before: Size | None, *, world
             f"{source}: had {old} {what} and now has {new}, a change of more than {most:.0%}: not used; "
             "--force takes it if that is right",
             "churn",
+        )
+
+
+def check_order(source: str, date: str | None, before: str | None, *, force: bool) -> None:
+    """Raise :class:`GeodataError` (``older``) where data goes back in time: a mirror that lags, or worse.
+
+    Dates are ISO 8601, as the publisher's own files say them. One that is still to come (``future``) would
+    stand in the way of all that is published before it.
+    """
+    latest = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=AHEAD_DAYS)).isoformat()
+    if date is not None and date > latest and not force:
+        raise GeodataError(f"{source}: is of {date}, which is to come: not used; --force takes it", "future")
+    if date is not None and before is not None and date < before and not force:
+        raise GeodataError(
+            f"{source}: is of {date}, older than what is in use ({before}): not used; --force takes it if "
+            "that is right",
+            "older",
         )
 
 

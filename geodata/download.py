@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from geodata.errors import GeodataError
-from geodata.snapshot import Validators
+from geodata.fetched import Validators
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
-from geodata.bulk import Addresses, Column
 from geodata.claim import AssertedBy, Claim, Meaning
+from geodata.fetched import Fetched, checked
 from geodata.file import read_file
 from geodata.sources.registry import Registry
 from geodata.sources.source import GeodataError, Reader
 from geodata.sources.table import Table
-from geodata.sources.vrps import validity
+from geodata.sources.validity import validity
 from geodata.special import SpecialPurpose, decode, special_purpose
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from geodata.bulk import Column
     from geodata.sources.parsed import Entry
     from geodata.special import Address
 
@@ -34,6 +35,7 @@ __all__ = ["GeodataError", "KnownNetwork", "Manifest", "Snapshot", "Source", "So
 
 SCHEMA: Final = "sarhad.snapshot/1"
 MANIFEST: Final = "manifest.json"
+KNOWN: Final = "known-networks"  # the source and the family of what the manifest knows itself
 MAX_MANIFEST_OCTETS: Final = 4 << 20
 AGEING_DAYS: Final = 30
 STALE_DAYS: Final = 90
@@ -50,27 +52,6 @@ TABLES: Final = frozenset({"table", "vrps"})  # formats that are range tables
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Asn = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
-
-
-class Validators(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What tells one state of a file from another (RFC 9110, 8.8)."""
-
-    etag: str | None = None
-    modified: str | None = None
-
-    @property
-    def strong(self) -> str | None:
-        """What If-Range may be given: a strong entity tag, or a date."""
-        if self.etag is not None and not self.etag.startswith("W/"):
-            return self.etag
-        return self.modified
-
-
-class Fetched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file that a source was made of: where it was published, and in which state."""
-
-    url: str
-    validators: Validators
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -107,7 +88,10 @@ class KnownNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``manifest.json``; ``lab`` lists reserved prefixes that stand for ordinary addresses here."""
+    """``manifest.json``; ``lab`` lists reserved prefixes that stand for ordinary addresses here.
+
+    ``date`` is the day on which the generation was made, and of the list ``known`` where that has no own.
+    """
 
     schema: Literal["sarhad.snapshot/1"]
     name: Name
@@ -116,10 +100,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lab: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     known: tuple[KnownNetwork, ...] = ()
+    known_date: Day | None = None
+    known_licence: str | None = None
+    known_attribution: str | None = None
 
 
 class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A source's data: version, date (ISO 8601), licence, and the attribution that the licence asks for."""
+    """A source's data: version, date (ISO 8601), licence, and the attribution that the licence asks for.
+
+    ``records`` and ``home4`` count its records, and the IPv4 addresses of which it says that they are home's;
+    ``checked`` is by what its files were checked when they were got.
+    """
 
     source: str
     family: str
@@ -129,6 +120,8 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     licence: str | None = None
     attribution: str | None = None
     records: int | None = None
+    home4: int | None = None
+    checked: str | None = None
 
     def age_days(self, today: dt.date) -> int | None:
         """How old the data is; ``None`` where it has no date."""
@@ -160,8 +153,20 @@ class Snapshot:
                 licence=one.licence,
                 attribution=one.attribution,
                 records=one.records,
+                home4=one.home4,
+                checked=checked(one.fetched),
             )
             for one, reader in zip(manifest.sources, readers, strict=True)
+        )
+        self.networks = SourceInfo(
+            source=KNOWN,
+            family=KNOWN,
+            meaning="anycast",
+            version=manifest.known_date or manifest.date,
+            date=manifest.known_date or manifest.date,
+            licence=manifest.known_licence,
+            attribution=manifest.known_attribution,
+            records=len(manifest.known),
         )
 
     @classmethod
@@ -211,6 +216,8 @@ class Snapshot:
 
     def columns(self, addresses: Sequence[str]) -> dict[str, Column]:
         """What each source says of very many addresses; raises :class:`GeodataError` for what is none."""
+        from geodata.bulk import Addresses  # noqa: PLC0415  numpy is slow to import, and one address needs none
+
         keys = Addresses.of(addresses)
         return {
             source.source: reader.column(keys)
@@ -256,14 +263,15 @@ class Snapshot:
             )
             if origin is not None and (known := self._known.get(origin)):
                 yield Claim(
-                    source="known-networks",
-                    family="known-networks",
+                    source=KNOWN,
+                    family=KNOWN,
                     prefix="",
                     meaning="edge_pop" if known.kind == "cdn" else "anycast",
                     asn=known.asn,
                     network=known.name,
-                    version=self.manifest.date,
-                    date=self.manifest.date,
+                    version=self.networks.version,
+                    date=self.networks.date,
+                    licence=self.networks.licence,
                 )
 
     def close(self) -> None:
@@ -301,7 +309,11 @@ def _open(directory: Path, source: Source) -> Reader:
     path = directory / source.file
     octets = read_file(path, MAX_FILE_OCTETS)
     if source.sha256 is not None and (digest := hashlib.sha256(octets).hexdigest()) != source.sha256:
-        raise GeodataError(f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's", "corrupt")
+        raise GeodataError(
+            f"{path}: is damaged: its SHA-256 is {digest}, not the manifest's; sarhad geodata update gets it "
+            "anew, and rollback goes back",
+            "corrupt",
+        )
     if source.format in TABLES:
         return Table(path, octets)
     from geodata.sources.mmdb import Mmdb  # noqa: PLC0415  geoip2 is slow to import, and often there is no need
@@ -321,6 +333,7 @@ def parse_manifest(path: str, octets: bytes) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GeodataError(f"{path}: {error}", "corrupt") from error
     _check_day(f"{path}: date", manifest.date)
+    _check_day(f"{path}: known_date", manifest.known_date)
     seen: set[str] = set()
     for number, source in enumerate(manifest.sources):
         if source.source in seen:

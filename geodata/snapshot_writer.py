@@ -12,7 +12,7 @@ from netaddr import IPSet
 from geodata.snapshot import MANIFEST, SCHEMA, Manifest
 from geodata.sources.parsed import Entry, Range
 from geodata.sources.source import GeodataError
-from geodata.sources.table import table_octets
+from geodata.sources.table_writer import table_octets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

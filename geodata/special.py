@@ -10,13 +10,9 @@ from __future__ import annotations
 import functools
 import ipaddress
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
-import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -82,10 +78,10 @@ _REGISTRY: Final = (
     ("ff00::/8", "multicast", "RFC 4291", False),
 )
 
-_MAPPED: Final = 0xFFFF  # ::ffff:0:0/96, RFC 4291
-_NAT64: Final = 0x0064_FF9B << 64  # 64:ff9b::/96, RFC 6052
-_TEREDO: Final = 0x2001_0000  # 2001::/32, RFC 4380
-_6TO4: Final = 0x2002  # 2002::/16, RFC 3056
+MAPPED: Final = 0xFFFF  # ::ffff:0:0/96, RFC 4291
+NAT64: Final = 0x0064_FF9B << 64  # 64:ff9b::/96, RFC 6052
+TEREDO: Final = 0x2001_0000  # 2001::/32, RFC 4380
+SIX_TO_FOUR: Final = 0x2002  # 2002::/16, RFC 3056
 
 
 @functools.cache
@@ -123,32 +119,13 @@ def decode(address: str) -> Address:
         value = int.from_bytes(inet_pton(AF_INET6, address), "big")
     except (OSError, ValueError):  # a zone; or no address, which ipaddress says in better words
         value = int(ipaddress.ip_address(address))
-    if value >> 32 == _MAPPED or value >> 32 == _NAT64:
+    if value >> 32 == MAPPED or value >> 32 == NAT64:
         return ipaddress.IPv4Address(value & 0xFFFF_FFFF)
-    if value >> 96 == _TEREDO:
+    if value >> 96 == TEREDO:
         return ipaddress.IPv4Address(~value & 0xFFFF_FFFF)
-    if value >> 112 == _6TO4:
+    if value >> 112 == SIX_TO_FOUR:
         return ipaddress.IPv4Address(value >> 80 & 0xFFFF_FFFF)
     return ipaddress.IPv6Address(value)
-
-
-def embedded(
-    high: NDArray[np.uint64], low: NDArray[np.uint64]
-) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
-    """In which IPv6 addresses, given as halves, :func:`decode` finds IPv4 ones, and these."""
-    inside = low & np.uint64(0xFFFF_FFFF)
-    forms = (
-        ((high == 0) & (low >> np.uint64(32) == _MAPPED), inside),
-        ((high == _NAT64 >> 32) & (low >> np.uint64(32) == 0), inside),
-        (high >> np.uint64(32) == _TEREDO, ~low & np.uint64(0xFFFF_FFFF)),
-        (high >> np.uint64(48) == _6TO4, high >> np.uint64(16) & np.uint64(0xFFFF_FFFF)),
-    )
-    found = np.zeros(len(high), dtype=bool)
-    values = np.zeros(len(high), dtype=np.uint32)
-    for which, value in forms:
-        found |= which
-        values[which] = value[which]
-    return found, values[found]
 
 
 def special_purpose(address: str, lab: tuple[str, ...] = ()) -> SpecialPurpose | None:

@@ -20,8 +20,8 @@ import aiohttp
 from yarl import URL
 
 from geodata.errors import GeodataError
+from geodata.fetched import Validators
 from geodata.http_time import freshness_s
-from geodata.snapshot import Validators
 from geodata.special import special_purpose
 
 if TYPE_CHECKING:

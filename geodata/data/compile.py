@@ -24,10 +24,11 @@ import msgspec
 
 from geodata.checks import size_of
 from geodata.claim import Meaning
-from geodata.file import inflated
+from geodata.packed import inflated
 from geodata.sources import amazon, azure, geoip, google, oracle
 from geodata.sources.parsed import Entry, Range, of_prefix
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

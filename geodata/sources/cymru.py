@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from geodata.special import Address
 
+_LICENCE: Final = "free"
 SOURCE: Final = "cymru"
 CONCURRENT: Final = 8
 MAX_MESSAGE: Final = 500  # characters; dnspython's tell of every try
@@ -178,7 +179,9 @@ def _claims(found: Sequence[Origin], names: Mapping[int, str | None], today: dt.
             meaning="origin",
             asn=number,
             network=name,
+            version=today.isoformat(),
             date=today.isoformat(),
+            licence=_LICENCE,
         )
         for number, name in names.items()
     ]
@@ -190,7 +193,9 @@ def _claims(found: Sequence[Origin], names: Mapping[int, str | None], today: dt.
             meaning="registrant",
             country=code,
             asserted_by="registry",
+            version=today.isoformat(),
             date=today.isoformat(),
+            licence=_LICENCE,
         )
         for code in sorted({each.country for each in found if each.country is not None})
     ]

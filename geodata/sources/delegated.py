@@ -1,7 +1,10 @@
 """What the five regional registries wrote beside the blocks that they gave out: delegated statistics.
 
 From each registry's own server (`PUBLISHED`), with an MD5 digest beside; text, one record a line, as APNIC's
-"RIR statistics exchange format" says; free to use; daily. The number of IPv4 addresses of a record need not
+"RIR statistics exchange format" says, which leaves it to a registry whether to sign; free to use; daily.
+AFRINIC (its key is ``AFRINICPUBKEY.TXT`` there) and APNIC put a detached OpenPGP signature beside the file,
+APNIC as late as nine minutes after it; LACNIC signs only the copies that have a date in their name, ARIN and
+RIPE NCC none (their directories, September 2026). The number of IPv4 addresses of a record need not
 be a power of two. The registries say themselves that a country is where the holder is, not its machines.
 """
 
@@ -81,14 +84,16 @@ def _of(registry: str, host: str) -> str:
     return f"https://ftp.{host}/pub/stats/{registry}/delegated-{registry}-extended-latest"
 
 
+_AFRINIC: Final = _of("afrinic", "afrinic.net")
+_APNIC: Final = "https://ftp.apnic.net/stats/apnic/delegated-apnic-extended-latest"
 PUBLISHED: Final = Published(
     source="delegated",
     family="registry",
     meaning="registrant",
     asserted_by="registry",
     urls=(
-        _of("afrinic", "afrinic.net"),
-        "https://ftp.apnic.net/stats/apnic/delegated-apnic-extended-latest",
+        _AFRINIC,
+        _APNIC,
         _of("arin", "arin.net"),
         _of("lacnic", "lacnic.net"),
         _of("ripencc", "ripe.net"),
@@ -98,5 +103,6 @@ PUBLISHED: Final = Published(
     refresh_days=1,
     parse=separately(parse),
     digest=".md5",
+    signed=(_AFRINIC, _APNIC),
     world=True,
 )

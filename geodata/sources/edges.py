@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from geodata.file import unzipped
+from geodata.packed import unzipped
 from geodata.sources.parsed import (
     Entry,
     Parsed,

@@ -23,8 +23,8 @@ import msgspec
 from geodata.cache import Cache
 from geodata.claim import Claim
 from geodata.errors import GeodataError
+from geodata.fetched import Validators
 from geodata.http_time import moment
-from geodata.snapshot import Validators
 from geodata.sources import geofeed
 from geodata.special import decode
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from geodata.sources.registration import Registration
     from geodata.visit import Visitor
 
+_LICENCE: Final = "none stated; published for anybody's use"
 SOURCE: Final = "geofeed"
 MAX_OCTETS: Final = 8 << 20  # the largest that were met have about 1 MB
 MIN_FRESH_S: Final = 86_400.0
@@ -228,7 +229,9 @@ def _claims(found: list[Range], feed: _Feed, *, egress: bool) -> list[Claim]:
             city=each.entry.city,
             region=each.entry.region,
             asserted_by="operator",
+            version=day.date().isoformat(),
             date=day.date().isoformat(),
+            licence=_LICENCE,
         )
         for each in found
         if each.entry.country is not None

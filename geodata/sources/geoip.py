@@ -6,8 +6,9 @@ CC-BY-4.0, with a link back on pages that show results; monthly. It may be embed
 GeoLite2 country, city and ASN: dev.maxmind.com/geoip/geolite2-free-geolocation-data, with an account and a
 key; GeoLite2 EULA: old versions are to be destroyed within 30 days of a new one; twice a week, 30 downloads a
 day.
+GeoIP2 country, city and anonymous IP: www.maxmind.com, with a licence that is bought, in the same form.
 IPinfo Lite: ipinfo.io/developers/ipinfo-lite-database, with a token; CC-BY-SA-4.0; daily; fields at the top.
-Both are the operator's to fetch and to ``add``, and are never passed on.
+All but the first are the operator's to fetch and to ``add``, and are never passed on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import maxminddb
 
-from geodata.file import inflated
+from geodata.packed import inflated
 from geodata.sources.mmdb import CORRUPT
 from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 from geodata.sources.source import GeodataError, asn, country, number, text
@@ -27,8 +28,17 @@ from geodata.sources.source import GeodataError, asn, country, number, text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from geodata.claim import Meaning
+
 MAX_OCTETS: Final = 512 << 20
 MAX_NETWORKS: Final = 20_000_000
+# The fields of anonymous IP that say that others' traffic leaves there. A hosting provider's does not.
+_RELAYS: Final = {
+    "is_tor_exit_node": "Tor exit",
+    "is_anonymous_vpn": "VPN",
+    "is_public_proxy": "public proxy",
+    "is_residential_proxy": "residential proxy",
+}
 
 
 class _File(io.BytesIO):
@@ -82,8 +92,13 @@ def entries_of(record: Mapping[str, Any]) -> tuple[Entry, ...]:
         network=text(record.get("autonomous_system_organization", record.get("as_name"))),
     )
     anycast = traits.get("is_anycast") is True or record.get("is_anycast") is True
-    known = () if entry == Entry() else (entry,)
-    return (*known, Entry(meaning="anycast")) if anycast else known
+    found = [] if entry == Entry() else [entry]
+    if anycast:
+        found.append(Entry(meaning="anycast"))
+    relays = [name for field, name in _RELAYS.items() if record.get(field) is True]
+    if relays:
+        found.append(Entry(meaning="user_egress", network=", ".join(relays)))
+    return tuple(found)
 
 
 def _of(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -91,8 +106,23 @@ def _of(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-_GEOLITE2: Final = "GeoLite2 EULA"
-_BY_MAXMIND: Final = "This product includes GeoLite2 data created by MaxMind (https://www.maxmind.com)"
+def _maxmind(product: str, edition: str, licence: str, refresh_days: int) -> Published:
+    meaning: dict[str, Meaning] = {"asn": "origin", "anonymous": "user_egress"}
+    return Published(
+        source=f"{product.lower()}-{edition}",
+        family="maxmind",
+        meaning=meaning.get(edition, "server"),
+        asserted_by="third-party",
+        urls=(),
+        licence=licence,
+        attribution=f"This product includes {product} data created by MaxMind (https://www.maxmind.com)",
+        refresh_days=refresh_days,
+        parse=separately(parse),
+        max_octets=MAX_OCTETS,
+        world=edition not in meaning,
+    )
+
+
 PUBLISHED: Final = (
     Published(
         source="dbip-country",
@@ -107,22 +137,9 @@ PUBLISHED: Final = (
         max_octets=MAX_OCTETS,
         world=True,
     ),
-    *(
-        Published(
-            source=f"geolite2-{edition}",
-            family="maxmind",
-            meaning="origin" if edition == "asn" else "server",
-            asserted_by="third-party",
-            urls=(),
-            licence=_GEOLITE2,
-            attribution=_BY_MAXMIND,
-            refresh_days=4,
-            parse=separately(parse),
-            max_octets=MAX_OCTETS,
-            world=edition != "asn",
-        )
-        for edition in ("country", "city", "asn")
-    ),
+    *(_maxmind("GeoLite2", edition, "GeoLite2 EULA", 4) for edition in ("country", "city", "asn")),
+    *(_maxmind("GeoIP2", edition, "MaxMind EULA", 4) for edition in ("country", "city")),
+    _maxmind("GeoIP2", "anonymous", "MaxMind EULA", 1),
     Published(
         source="ipinfo-lite",
         family="ipinfo",

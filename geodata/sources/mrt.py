@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ftlbgp import FtlError, MrtParser
 
 from geodata.errors import GeodataError
-from geodata.file import check_whole
+from geodata.packed import check_whole
 from geodata.sources.parsed import Skipped
 
 if TYPE_CHECKING:

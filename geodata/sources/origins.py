@@ -13,7 +13,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Final
 
-from geodata.file import beginning, inflated
+from geodata.packed import beginning, inflated
 from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 from geodata.sources.source import asn
 

@@ -79,9 +79,10 @@ class Published(NamedTuple):
     """A source that is published as files: where, on what terms, and how it is read.
 
     ``urls`` are the official ones; ``parse`` reads all their files at once. ``digest`` is what is put behind
-    an URL to have the file's MD5 digest, where that is published. ``refresh_days`` is how often the publisher
-    renews it. ``world`` is for a source that covers all addresses. A URL may have a date in it, as of
-    strftime. ``format`` is as what the snapshot keeps it.
+    an URL to have the file's MD5 digest, where that is published, and ``signed`` are the URLs beside which a
+    detached OpenPGP signature (``.asc``) is. ``refresh_days`` is how often the publisher renews it. ``world``
+    is for a source that covers all addresses. A URL may have a date in it, as of strftime. ``format`` is as
+    what the snapshot keeps it.
     """
 
     source: str
@@ -95,6 +96,7 @@ class Published(NamedTuple):
     parse: Callable[[Sequence[bytes]], Parsed]
     max_octets: int = 64 << 20
     digest: str | None = None
+    signed: tuple[str, ...] = ()
     format: Literal["table", "vrps"] = "table"
     world: bool = False
 

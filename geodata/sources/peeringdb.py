@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from geodata.file import inflated
+from geodata.packed import inflated
 from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, oldest, parsed
 from geodata.sources.source import GeodataError, asn, country, number, text
 

@@ -3,7 +3,8 @@
 Whoever answers writes what they like. A point of presence *at home* proves nothing: anybody can send
 ``cf-ray: …-KHI``, and an edge at home says nothing of the origin. One *abroad* is an admission.
 
-A claim's ``region`` is the place as the header has it; its ``source`` is ``http:`` and the header's name.
+A claim's ``region`` is the place as the header has it; its ``source`` is ``http:`` and the header's name, and
+its ``version`` that of the codes. It is as old as the response.
 ``meaning`` is ``edge_pop`` for who talked to the client, and ``server`` for what stood behind: a shield, a
 parent cache, the region in which a function ran. A code that nobody knows gives a claim without country, and
 so does a header that names its network and no place.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from geodata.airport import METRO_RADIUS_KM
+from geodata.airport import LICENCE, METRO_RADIUS_KM, VERSION
 from geodata.claim import Claim
 from geodata.place import Place, at_airport, in_country
 from geodata.sources.form import FORMS, OWN
@@ -64,6 +65,8 @@ def pop_claims(address: str, headers: Mapping[str, str]) -> tuple[Claim, ...]:
                     radius_km=None if place.latitude is None else METRO_RADIUS_KM,
                     network=form.network,
                     asserted_by="operator",
+                    version=VERSION,
+                    licence=LICENCE,
                 )
             ] = None
     return tuple(claims)

@@ -14,7 +14,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from geodata.airport import METRO_RADIUS_KM, shipped_airports
+from geodata.airport import LICENCE, METRO_RADIUS_KM, VERSION, shipped_airports
 from geodata.claim import Claim
 from geodata.gazetteer import cities_named, plain
 from geodata.place import NOWHERE, Place, at_airport, country_of, in_country
@@ -88,6 +88,8 @@ def name_claims(address: str, names: Iterable[str]) -> tuple[Claim, ...]:
             radius_km=None if place.latitude is None else METRO_RADIUS_KM,
             network=".".join(_labels(name)[-_domain(_labels(name)) :]),
             asserted_by="operator",
+            version=VERSION,
+            licence=LICENCE,
         ),
     )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_URL: Final = 1000  # characters
 _RELATIONS: Final = ("geofeed", "geo")  # RFC 9877, and its drafts
 _CHANGES: Final = ("last changed", "registration")
+_LICENCE: Final = "the registry's terms, which its answer names"
 _GEOFEED_TYPE: Final = "application/geofeed+csv"
 # "remarks: Geofeed https://example.com/geofeed.csv" (RFC 9632, 3), or the attribute as registries print it.
 _REMARK: Final = re.compile(r"\s*(?:Geofeed|geofeed:)\s+(https://\S+)\s*")
@@ -63,7 +64,9 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
             country=self.country,
             network=self.network,
             asserted_by="operator",
+            version=self.date,
             date=self.date,
+            licence=_LICENCE,
         )
 
 

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import iptocc
-import numpy as np
 
-from geodata.bulk import Column
 from geodata.sources.parsed import Entry
 from geodata.sources.source import Found, country
 
 if TYPE_CHECKING:
-    from geodata.bulk import Addresses
+    from geodata.bulk import Addresses, Column
     from geodata.special import Address
 
 # iptocc is built nightly and carries no date; this is the day on which the locked version was published.
@@ -58,6 +56,10 @@ class Registry:
 
     def column(self, addresses: Addresses) -> Column:
         """What is said of very many addresses."""
+        import numpy as np  # noqa: PLC0415  slow to import, and one address needs none
+
+        from geodata.bulk import Column  # noqa: PLC0415
+
         numbers: defaultdict[str | None, int] = defaultdict(count(1).__next__)
         found = map(numbers.__getitem__, map(iptocc.country_code, addresses.texts))
         codes = np.fromiter(found, np.uint32, len(addresses.texts))

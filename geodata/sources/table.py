@@ -9,19 +9,18 @@ those compress well. Labels are lines of JSON, each the entries of a range.
 
 from __future__ import annotations
 
+import sys
 import zlib
+from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from socket import AF_INET6, inet_ntop
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self
 
 import msgspec
-import numpy as np
 
-from geodata.bulk import Column
 from geodata.file import read_file
-from geodata.sources.flatten import BITS, flatten
+from geodata.sources.flatten import BITS
 from geodata.sources.parsed import Entry
 from geodata.sources.source import Found, GeodataError, country, widest_block
 
@@ -30,22 +29,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geodata.bulk import Addresses
-    from geodata.sources.parsed import Range
+    from geodata.bulk import Addresses, Column
     from geodata.special import Address
 
 MAGIC: Final = b"sarhad.table/3\n"
 MAX_OCTETS: Final = 64 << 20  # of a file
 _MAX_HEADER: Final = 4 << 20
-_MAX_RANGES: Final = 1 << 13  # of a block
-_MAX_LABELS: Final = 1 << 8
+MAX_RANGES: Final = 1 << 13  # of a block
+MAX_LABELS: Final = 1 << 8
 _MAX_BLOCK: Final = 1 << 22  # octets of a block of labels
 _MAX_READ: Final = 1 << 14  # labels that are kept once read
-_DTYPES: Final[dict[int, np.dtype[Any]]] = {4: np.dtype("<u4"), 6: np.dtype("<u8")}
-_CODES: Final[np.dtype[Any]] = np.dtype("<u4")
+START: Final = {4: 4, 6: 8}  # octets of a start, by IP version
+CODE: Final = 4  # octets of a code
+_TYPES: Final = {4: "I", 8: "Q"}  # of an array of numbers of so many octets
 
 
-class _Block(msgspec.Struct, frozen=True, array_like=True):
+class Block(msgspec.Struct, frozen=True, array_like=True):
     """``first`` start or label, how many there are, and the length of their stream."""
 
     first: Annotated[int, msgspec.Meta(ge=0)]
@@ -53,86 +52,27 @@ class _Block(msgspec.Struct, frozen=True, array_like=True):
     octets: Annotated[int, msgspec.Meta(ge=1)]
 
 
-class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the blocks of a file are, and the version and date of its data."""
+
     version: str | None
     date: str | None
-    ranges4: tuple[_Block, ...]
-    ranges6: tuple[_Block, ...]
-    labels: tuple[_Block, ...]
-
-
-def table_octets(ranges: Sequence[Range], version: str | None, date: str | None) -> bytes:
-    """Ranges, nested and in any order as :class:`~geodata.sources.parsed.Parsed` has them, as a table."""
-    flat = {number: flatten(number, ranges) for number in BITS}
-    common: dict[tuple[Entry, ...], int] = {}
-    for each in flat.values():
-        for entries in each.entries:
-            if entries:
-                common[entries] = common.get(entries, 0) + 1
-    # The most common have the smallest codes, which compress well.
-    order = sorted(common, key=common.__getitem__, reverse=True)
-    codes = {entries: code for code, entries in enumerate(order, 1)}
-    parts: list[tuple[int, int, bytes]] = []
-    counts = []
-    for number, (starts, found) in flat.items():
-        before = len(parts)
-        column = np.array(starts, dtype=_DTYPES[number])
-        numbers = np.array([codes[each] if each else 0 for each in found], dtype=_CODES)
-        for at in range(0, len(column), _MAX_RANGES):
-            part = column[at : at + _MAX_RANGES]
-            steps = np.diff(part, prepend=part[0])
-            plain = _planes(steps) + _planes(numbers[at : at + _MAX_RANGES])
-            parts.append((int(part[0]), len(part), plain))
-        counts.append(len(parts) - before)
-    for at in range(0, len(order), _MAX_LABELS):
-        some = order[at : at + _MAX_LABELS]
-        parts.append((at + 1, len(some), b"".join(msgspec.json.encode(each) + b"\n" for each in some)))
-    packed = [zlib.compress(plain, 9) for *_, plain in parts]
-    blocks = [_Block(first, count, len(each)) for (first, count, _), each in zip(parts, packed, strict=True)]
-    four, six = counts
-    header = _Header(
-        version, date, tuple(blocks[:four]), tuple(blocks[four : four + six]), tuple(blocks[four + six :])
-    )
-    octets = msgspec.json.encode(header)
-    return b"".join((MAGIC, len(octets).to_bytes(4, "big"), octets, *packed))
-
-
-def _planes(numbers: NDArray[Any]) -> bytes:
-    return numbers.view(np.uint8).reshape(len(numbers), numbers.itemsize).T.tobytes()
-
-
-class _Entries(Sequence[tuple[Entry, ...]]):
-    """The labels of a table by their codes, read when they are asked for."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def __len__(self) -> int:
-        return self._table.labels + 1
-
-    @overload
-    def __getitem__(self, code: int) -> tuple[Entry, ...]: ...
-    @overload
-    def __getitem__(self, code: slice) -> list[tuple[Entry, ...]]: ...
-    def __getitem__(self, code: int | slice) -> tuple[Entry, ...] | list[tuple[Entry, ...]]:
-        if isinstance(code, slice):
-            return [self[each] for each in range(*code.indices(len(self)))]
-        if not 0 <= code < len(self):
-            raise IndexError(code)
-        return self._table.entries(code) if code else ()
+    ranges4: tuple[Block, ...]
+    ranges6: tuple[Block, ...]
+    labels: tuple[Block, ...]
 
 
 class _Part(NamedTuple):
     """The ranges of a block, as numbers that are quick to search one by one."""
 
-    starts: memoryview
-    codes: memoryview
+    starts: array[int]
+    codes: array[int]
 
 
 class _Blocks:
     """The blocks of one kind, where each begins, and its stream."""
 
-    def __init__(self, blocks: tuple[_Block, ...]) -> None:
+    def __init__(self, blocks: tuple[Block, ...]) -> None:
         self.blocks = blocks
         self.firsts = [block.first for block in blocks]
         self.streams: list[memoryview] = []
@@ -160,8 +100,8 @@ class Table:
         if len(body):
             raise GeodataError(f"{path}: octets after the last block", "corrupt")
         self.labels = sum(block.count for block in header.labels)  # how many different things it says
-        whole = range(1, self.labels + 1, _MAX_LABELS)
-        counts = [min(_MAX_LABELS, self.labels + 1 - first) for first in whole]
+        whole = range(1, self.labels + 1, MAX_LABELS)
+        counts = [min(MAX_LABELS, self.labels + 1 - first) for first in whole]
         if [(block.first, block.count) for block in header.labels] != list(zip(whole, counts, strict=True)):
             raise GeodataError(f"{path}: labels: not all there", "corrupt")
         self._parts: dict[int, list[_Part | None]] = {
@@ -179,19 +119,37 @@ class Table:
 
     def ranges(self, version: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Starts and codes of the ranges of an IP version, not to be written to."""
+        from geodata.sources.columns import read  # noqa: PLC0415  as in column
+
         whole = self._whole.get(version)
         if whole is None:
-            parts = [self._numbers(version, at) for at in range(len(self._ranges[version].firsts))]
-            empty = (np.zeros(0, _DTYPES[version]), np.zeros(0, _CODES))
-            starts, codes = (np.concatenate(column) for column in zip(empty, *parts, strict=True))
-            whole = self._whole[version] = starts, codes
+            whole = self._whole[version] = read(self, version)
         return whole
+
+    def block(self, version: int, at: int) -> tuple[Block, int, bytes]:
+        """One of the blocks of an IP version, where the one after it begins, and its octets as planes."""
+        blocks = self._ranges[version]
+        block = blocks.blocks[at]
+        size = block.count * (START[version] + CODE)
+        plain = self._inflated(f"ranges{version}", blocks.streams[at], size)
+        if len(plain) != size:
+            raise self.fault(version, f"not {block.count} ranges from {block.first}")
+        end = blocks.firsts[at + 1] if at + 1 < len(blocks.firsts) else 1 << BITS[version]
+        return block, end, plain
+
+    def blocks(self, version: int) -> int:
+        """How many blocks there are of an IP version."""
+        return len(self._ranges[version].firsts)
+
+    def fault(self, version: int, what: str) -> GeodataError:
+        """What is wrong with the ranges of an IP version."""
+        return GeodataError(f"{self._path}: ranges{version}: {what}", "corrupt")
 
     def entries(self, code: int) -> tuple[Entry, ...]:
         """What a code above 0 stands for; :class:`GeodataError` where that is no sense."""
         known = self._read.get(code)
         if known is None:
-            at, index = divmod(code - 1, _MAX_LABELS)
+            at, index = divmod(code - 1, MAX_LABELS)
             line = (self._lines.get(at) or self._said(at))[index]
             try:
                 known = tuple(map(_checked, self._decoder.decode(line)))
@@ -223,19 +181,14 @@ class Table:
 
     def column(self, addresses: Addresses) -> Column:
         """What is said of very many addresses."""
-        found = np.zeros(len(addresses.texts), dtype=np.uint32)
-        for version in BITS:
-            starts, codes = self.ranges(version)
-            places = addresses.places[version]
-            if len(starts) and len(places):
-                index = np.searchsorted(starts, addresses.keys[version], side="right")
-                found[places] = np.where(index > 0, codes[index - 1], 0)
-        return Column(found, _Entries(self))
+        from geodata.sources.columns import column  # noqa: PLC0415  numpy is slow to import; one address needs none
+
+        return column(self, addresses)
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _header(self, octets: bytes) -> tuple[_Header, memoryview]:
+    def _header(self, octets: bytes) -> tuple[Header, memoryview]:
         if not octets.startswith(MAGIC):
             raise GeodataError(f"{self._path}: not a range table", "corrupt")
         at = len(MAGIC) + 4
@@ -243,7 +196,7 @@ class Table:
         if length > _MAX_HEADER:
             raise GeodataError(f"{self._path}: header: too long", "corrupt")
         try:
-            header = msgspec.json.decode(octets[at : at + length], type=_Header)
+            header = msgspec.json.decode(octets[at : at + length], type=Header)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise GeodataError(f"{self._path}: header: {error}", "corrupt") from error
         return header, memoryview(octets)[at + length :]
@@ -270,29 +223,18 @@ class Table:
         return plain
 
     def _part(self, version: int, at: int) -> _Part:
-        starts, codes = self._numbers(version, at)
-        part = self._parts[version][at] = _Part(starts.data, codes.data)
+        """The ranges of one block; :func:`geodata.sources.columns.read` checks the same of all at once."""
+        block, end, plain = self.block(version, at)
+        steps = _numbers(plain, START[version], 0, block.count)
+        codes = _numbers(plain, CODE, block.count * START[version], block.count)
+        rising = not steps[0] and 0 not in steps[1:]
+        if not rising or block.first + sum(steps) >= end:
+            raise self.fault(version, f"not in order from {block.first}")
+        if max(codes) > self.labels:
+            raise self.fault(version, "codes beyond the last label")
+        steps[0] = block.first
+        part = self._parts[version][at] = _Part(array(steps.typecode, accumulate(steps)), codes)
         return part
-
-    def _numbers(self, version: int, at: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The starts and the codes of one block."""
-        name, blocks = f"ranges{version}", self._ranges[version]
-        first, count = blocks.firsts[at], blocks.blocks[at].count
-        dtype = _DTYPES[version]
-        size = count * (dtype.itemsize + _CODES.itemsize)
-        plain = self._inflated(name, blocks.streams[at], size)
-        if len(plain) != size:
-            raise GeodataError(f"{self._path}: {name}: not {count} ranges from {first}", "corrupt")
-        steps = _numbers(plain, dtype, 0, count)
-        codes = _numbers(plain, _CODES, count * dtype.itemsize, count)
-        starts = np.cumsum(steps, dtype=steps.dtype) + steps.dtype.type(first)
-        end = blocks.firsts[at + 1] if at + 1 < len(blocks.firsts) else 1 << BITS[version]
-        ordered = int(starts[0]) == first and bool(np.all(starts[1:] > starts[:-1])) and int(starts[-1]) < end
-        if not ordered:
-            raise GeodataError(f"{self._path}: {name}: not in order from {first}", "corrupt")
-        if int(codes.max()) > self.labels:
-            raise GeodataError(f"{self._path}: {name}: codes beyond the last label", "corrupt")
-        return starts, codes
 
     def _said(self, at: int) -> list[bytes]:
         """The labels of one block, not yet read."""
@@ -311,9 +253,16 @@ def _checked(entry: Entry) -> Entry:
     return entry if code == entry.country else msgspec.structs.replace(entry, country=code)
 
 
-def _numbers(plain: bytes, dtype: np.dtype[Any], offset: int, count: int) -> NDArray[Any]:
-    planes = np.frombuffer(plain, np.uint8, count * dtype.itemsize, offset).reshape(dtype.itemsize, count)
-    return np.ascontiguousarray(planes.T).view(dtype).reshape(-1).astype(dtype.newbyteorder("="), copy=False)
+def _numbers(plain: bytes, width: int, offset: int, count: int) -> array[int]:
+    """Numbers of ``width`` octets from the planes that begin at an offset."""
+    octets = bytearray(count * width)
+    for plane in range(width):
+        start = offset + plane * count
+        octets[plane::width] = plain[start : start + count]
+    numbers = array(_TYPES[width], bytes(octets))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 def _prefix(version: int, key: int, first: int, last: int) -> str:

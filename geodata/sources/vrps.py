@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from geodata.file import inflated
+from geodata.packed import inflated
 from geodata.sources.parsed import Entry, Parsed, Published, Range, Skipped, parsed, separately
 from geodata.sources.records import outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from geodata.claim import Validity
 
 MAX_OCTETS: Final = 256 << 20
 MAX_COVERING: Final = 1024  # payloads that one address may be in
@@ -55,23 +53,6 @@ def parse(octets: bytes) -> Parsed:
             continue
         own[prefix].add((asn, most))
     return parsed("VRPs", list(_ranges(own)), skipped, *_built(file.metadata))
-
-
-def validity(origin: int, length: int | None, payloads: Iterable[Entry]) -> Validity | None:
-    """Whether ``origin`` may announce a prefix of ``length``, by what covers an address in it (RFC 6811, 2).
-
-    Without a length it is only known where nothing covers the address: None otherwise.
-    """
-    found: Validity = "not-found"
-    for one in payloads:
-        if length is None:
-            return None
-        if one.length is None or one.max_length is None or one.length > length:
-            continue  # it covers the address, and not all of what is announced
-        if one.asn == origin and length <= one.max_length:
-            return "valid"
-        found = "invalid"
-    return found
 
 
 def _payload(record: Any) -> tuple[_Prefix, int, int]:

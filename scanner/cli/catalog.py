@@ -41,6 +41,12 @@ _FORCE: Final = click.option("--force", is_flag=True, help="Take the data even i
     metavar="URL=URL",
     help="Where to get what begins with the first URL; repeatable.",
 )
+@click.option(
+    "--keyring",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SARHAD_KEYRING",
+    help="OpenPGP public keys that must have signed what is published with a signature.",
+)
 @click.option("--contact", default="", envvar="SARHAD_CONTACT", help="Who asks; goes into the User-Agent.")
 @click.option(
     "--deadline",
@@ -53,6 +59,7 @@ def update(
     sources: Sequence[str],
     directory: Path,
     mirrors: Sequence[str],
+    keyring: Path | None,
     contact: str,
     deadline: float,
     *,
@@ -61,16 +68,21 @@ def update(
     """Get what is published anew, check it, and use it from now on.
 
     All sources that can be had without an account, or the ones named. What cannot be had, or does not pass
-    the checks, stays as it was. Proxies are taken from the environment (HTTPS_PROXY).
+    the checks, stays as it was. Proxies are taken from the environment (HTTPS_PROXY). Some registries sign
+    their files: that is verified where --keyring has their keys, and said where it was not.
     """
     from geodata.catalog import Catalog  # noqa: PLC0415  --help does not need it
     from geodata.sources.published import PUBLISHED  # noqa: PLC0415
     from geodata.update import Options, update  # noqa: PLC0415
 
     wanted = _wanted(sources, [each for each in PUBLISHED if each.urls])
-    options = Options(mirrors=_mirrors(mirrors), contact=contact, force=force, deadline_s=deadline)
-    with _faults(), _bar() as progress:
-        return _report(asyncio.run(update(Catalog(directory), wanted, options, progress)), directory)
+    options = Options(
+        mirrors=_mirrors(mirrors), contact=contact, force=force, keyring=keyring, deadline_s=deadline
+    )
+    with _faults():
+        with _bar() as progress:
+            found = asyncio.run(update(Catalog(directory), wanted, options, progress))
+        return _report(found, directory)
 
 
 @geodata.command()
@@ -186,6 +198,8 @@ def _report(updated: Updated, directory: Path) -> int:
         line = f"{each.source}: {each.outcome}"
         if each.records:
             line += f", {each.records} records"
+        if each.checked:
+            line += f", {each.checked}"
         if each.reason:
             line += f": {each.reason}"
         click.echo(safe(line))

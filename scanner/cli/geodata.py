@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from geodata.snapshot import Snapshot
 
 _WIDTH_OF_A_SENTENCE: Final = 110
+# Of a source's row: the others are told below the table, which is too wide for a terminal with them.
+_COLUMNS: Final = ("source", "version", "date", "age_days", "freshness", "records", "home4", "licence")
 _DIRECTORY: Final = click.option(
     "--geodata",
     "directory",
@@ -41,6 +43,8 @@ def geodata() -> None:
 def status(directory: Path | None, format_: str) -> None:
     """Every source of the snapshot: version, date, age, licence and the attribution that it asks for.
 
+    Counted are its records, and the IPv4 addresses that it says are in Pakistan (home4). What was got by
+    update was checked by what its publisher gives for that, and said is by what.
     Data is fresh up to 30 days, ageing up to 90, then stale.
     """
     with _open(directory) as snapshot:
@@ -55,15 +59,20 @@ def status(directory: Path | None, format_: str) -> None:
                 "age_days": one.age_days(today),
                 "freshness": one.freshness(today),
                 "records": one.records,
+                "home4": one.home4,
+                "checked": one.checked,
                 "licence": one.licence,
                 "attribution": one.attribution,
             }
-            for one in snapshot.sources
+            for one in (*snapshot.sources, snapshot.networks)
         ]
     if format_ == "json":
         print_json(rows)
-    else:
-        print_table(rows)
+        return
+    print_table({name: row[name] for name in _COLUMNS} for row in rows)
+    for row in rows:
+        said = "; ".join(str(row[name]) for name in ("attribution", "checked") if row[name] is not None)
+        click.echo(_wrapped(safe(f"{row['source']}: {said or 'no attribution'}")))
 
 
 @geodata.command()

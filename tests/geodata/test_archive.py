@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from typing import TYPE_CHECKING
@@ -19,9 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.archive import export, import_
-from geodata.catalog import KEPT, Catalog
+from geodata.catalog import KEPT, PACKAGED, Catalog
 from geodata.errors import GeodataError
 from geodata.snapshot import Snapshot
+from geodata.sources.published import PUBLISHED
+from geodata.sources.table_writer import table_octets
 from geodata.update import Options, add
 from tests.geodata.test_update import HOME, lines, source
 
@@ -51,13 +54,64 @@ class TestGenerations:
         for number in range(4):
             generation(home, number)
         catalog = Catalog(home)
-        assert catalog.generations() == [2, 3, 4]
-        assert (says(home), catalog.roll_back().generation, says(home)) == ("DA", 3, "CA")
-        assert (catalog.roll_back().generation, says(home)) == (2, "BA")
+        assert catalog.generations() == [3, 4, 5]
+        assert (says(home), catalog.roll_back().generation, says(home)) == ("DA", 4, "CA")
+        assert (catalog.roll_back().generation, says(home)) == (3, "BA")
         with pytest.raises(GeodataError, match="no generation before"):
             catalog.roll_back()
         generation(home, 5)
-        assert (catalog.generations(), says(home)) == ([3, 4, 5], "FA")
+        assert (catalog.generations(), says(home)) == ([4, 5, 6], "FA")
+
+    def test_the_first_is_the_embedded_one(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        generation(home, 0)
+        assert Catalog(home).roll_back().generation == 1
+        with Snapshot.open(home) as snapshot, Snapshot.open(None) as embedded:
+            assert snapshot.sources == embedded.sources
+            assert snapshot.claims("1.1.1.1") == embedded.claims("1.1.1.1")
+
+    def test_the_list_of_networks_stays_as_old_as_it_is(self, tmp_path: Path) -> None:
+        catalog = Catalog(tmp_path / "home")
+        with catalog.writing():
+            catalog.install(msgspec.structs.replace(catalog.base(), known_date="2026-01-02"))
+        with Snapshot.open(catalog.home) as snapshot:
+            known = [each for each in snapshot.claims("1.1.1.1") if each.source == "known-networks"]
+            assert {(each.version, each.date) for each in known} == {("2026-01-02", "2026-01-02")}
+            assert snapshot.networks.date == "2026-01-02"
+
+    def test_what_comes_with_sarhad_is_that_of_this_release(self, tmp_path: Path) -> None:
+        """Else a directory would keep for ever what was there when it was made."""
+        catalog = Catalog(tmp_path / "home")
+        with Snapshot.open(None) as embedded, catalog.writing():
+            base = catalog.base()
+            other = catalog.add("known-prefixes", table_octets([], None, None), "table")
+            digest = hashlib.sha256((catalog.home / other).read_bytes()).hexdigest()
+            sources = [
+                msgspec.structs.replace(one, file=other, sha256=digest) if one.source in PACKAGED else one
+                for one in base.sources
+            ]
+            before = msgspec.structs.replace(base, sources=tuple(sources), known=(), known_date="2026-01-02")
+            catalog.install(before)
+            assert "anycast" not in {each.meaning for each in Snapshot.open(catalog.home).claims("8.8.8.8")}
+            assert catalog.base().sources == base.sources
+        generation(catalog.home, 0)
+        with Snapshot.open(catalog.home) as snapshot:
+            assert snapshot.networks == embedded.networks
+            assert snapshot.claims("1.1.1.1") == embedded.claims("1.1.1.1")
+
+    def test_nothing_older_takes_the_place_of_what_came_with_a_newer_one(self, tmp_path: Path) -> None:
+        catalog = Catalog(tmp_path / "home")
+        with catalog.writing():
+            newer = catalog.install(
+                msgspec.structs.replace(catalog.base(), known=(), known_date="2999-01-01")
+            )
+            assert catalog.base() == newer
+
+    def test_what_comes_with_sarhad_is_what_nobody_publishes(self) -> None:
+        published = {each.source for each in PUBLISHED}
+        with Snapshot.open(None) as snapshot:
+            files = {one.source for one in snapshot.manifest.sources if one.file is not None}
+        assert files - published == PACKAGED
 
     def test_what_no_generation_names_is_removed(self, tmp_path: Path) -> None:
         home = tmp_path / "home"
@@ -65,6 +119,14 @@ class TestGenerations:
             generation(home, number)
         assert len(list(home.glob("world-*.table"))) == KEPT
         assert len(list(home.glob("dbip-country-*.table"))) == 1
+
+    def test_an_old_manifest_that_is_damaged_stands_in_nobodys_way(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        for number in range(2):
+            generation(home, number)
+        (home / "manifest.2.json").write_text("{")
+        generation(home, 2)
+        assert (Catalog(home).generations(), says(home)) == ([3, 4], "CA")
 
     @pytest.mark.parametrize("damage", ["manifest", "data"])
     def test_back_from_damage(self, tmp_path: Path, damage: str) -> None:
@@ -96,7 +158,7 @@ class TestGenerations:
         ]
         with catalog.writing(), pytest.raises(GeodataError, match="is damaged"):
             catalog.install(msgspec.structs.replace(current, sources=tuple(broken)))
-        assert (catalog.generations(), says(home)) == ([1], "AA")
+        assert (catalog.generations(), says(home)) == ([1, 2], "AA")
 
     def test_a_directory_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
@@ -195,7 +257,25 @@ class TestArchive:
         add(Catalog(there), source(""), [file], Options())
         with pytest.raises(GeodataError, match="a change of more than 5%"):
             import_(Catalog(there), archive, None)
-        assert import_(Catalog(there), archive, None, force=True).generation == 2
+        assert import_(Catalog(there), archive, None, force=True).generation == 3
+
+    def test_an_older_one_is_refused_unless_forced(self, tmp_path: Path, keys: tuple[Path, Path]) -> None:
+        """Whoever can put a file in the way can put one there that was signed long ago."""
+        home, archive = tmp_path / "home", tmp_path / "archive"
+        generation(home, 0)
+        catalog = Catalog(home)
+        current = catalog.current()
+        assert current is not None
+        with catalog.writing():
+            catalog.install(msgspec.structs.replace(current, date="2026-01-01"))
+        export(home, archive, keys[0])
+        there = Catalog(tmp_path / "there")
+        generation(there.home, 1)
+        with pytest.raises(GeodataError, match="is of 2026-01-01, older than what is in use"):
+            import_(there, archive, keys[1])
+        assert says(there.home) == "BA"
+        import_(there, archive, keys[1], force=True)
+        assert says(there.home) == "AA"
 
     @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE])
     def test_nothing_but_files(self, tmp_path: Path, kind: bytes) -> None:

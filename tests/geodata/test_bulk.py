@@ -16,7 +16,8 @@ from geodata.bulk import Addresses
 from geodata.errors import GeodataError
 from geodata.snapshot import Snapshot
 from geodata.sources.parsed import Entry, Range
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 from geodata.special import decode
 
 if TYPE_CHECKING:

@@ -172,6 +172,8 @@ class TestLookup:
         assert origin.network.startswith("PKTELECOM-AS-PK")
         assert (registrant.family, registrant.meaning) == ("registry", "registrant")
         assert (registrant.country, registrant.asserted_by) == ("PK", "registry")
+        assert registrant.version == registrant.date
+        assert registrant.licence
         assert {claim.prefix for claim in (origin, registrant)} == {"39.32.0.0/11"}
         assert {claim.source for claim in (origin, registrant)} == {"cymru"}
         assert TODAY <= (origin.date or "") == registrant.date

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from geodata.errors import GeodataError
 from geodata.sources import delegated
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 
 FILE = b"""\
 2|apnic|20260520|84930|19830613|20260519|+1000

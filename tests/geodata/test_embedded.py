@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import random
 
 import pytest
 
+from geodata.airport import LICENCE, VERSION
 from geodata.checks import HOME, NEVER_HOME, size_of
 from geodata.data.compile import known_prefixes
 from geodata.snapshot import EMBEDDED, Snapshot
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +107,31 @@ class TestEmbedded:
             table = Table.read(EMBEDDED / str(source.file))
             said = {entry.country for code in range(1, table.labels + 1) for entry in table.entries(code)}
             assert HOME not in said
-            size = size_of(table)
+
+    def test_every_table_is_counted(self, embedded: Snapshot) -> None:
+        """An update is held against these numbers: without them the first one could bring anything."""
+        for source in embedded.manifest.sources:
+            if source.file is None:
+                continue
+            octets = (EMBEDDED / source.file).read_bytes()
+            size = size_of(Table(source.file, octets))
             assert (size.addresses4, size.home4) == (source.addresses4, source.home4)
+            assert source.records
+            assert hashlib.sha256(octets).hexdigest() == source.sha256
+
+    @pytest.mark.parametrize("address", ["1.1.1.1", "39.32.0.1", "52.95.0.1", "8.8.8.8", "2606:4700::1"])
+    def test_every_claim_says_how_old_and_on_which_terms(self, embedded: Snapshot, address: str) -> None:
+        claims = embedded.claims(address)
+        assert claims
+        for claim in claims:
+            assert claim.version
+            assert claim.date
+            assert claim.licence
+
+    def test_the_codes_of_airports_are_of_the_day_that_is_said(self) -> None:
+        rows = (EMBEDDED / "ATTRIBUTION.md").read_text(encoding="utf-8").splitlines()
+        (row,) = [each for each in rows if each.startswith("| `airports.npz`")]
+        assert row.endswith(f"| {LICENCE} | {VERSION} |")
 
     def test_the_known_prefixes_are_those_of_the_list(self) -> None:
         """Fails when the list was changed and not compiled."""

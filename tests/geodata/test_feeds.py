@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.errors import GeodataError
-from geodata.snapshot import Validators
+from geodata.fetched import Validators
 from geodata.sources.feeds import MAX_FRESH_S, MIN_FRESH_S, Feeds, Located
 from geodata.sources.registration import Registration
 from geodata.visit import Page, Visitor
@@ -96,6 +96,7 @@ class TestLookup:
         assert (claim.source, claim.family, claim.meaning) == ("geofeed", "geofeed", "server")
         assert (claim.country, claim.city, claim.region) == ("PK", "Karachi", "PK-SD")
         assert (claim.prefix, claim.asserted_by, claim.date) == ("39.32.0.0/16", "operator", "2026-11-02")
+        assert (claim.version, claim.licence) == ("2026-11-02", "none stated; published for anybody's use")
         assert (found.url, found.outside, found.skipped, found.signed) == (URL, 3, 0, False)
 
     async def test_the_narrowest_entry_counts(self, strangers: Strangers) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from geodata.errors import GeodataError
 from geodata.sources import geofeed
 from geodata.sources.parsed import Entry, Parsed, of_prefix
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 
 FEED = b"""\xef\xbb\xbf# prefix,country,region,city,postal\r
 192.0.2.0/24,US,US-AL,Alabaster,\r

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from geodata.errors import GeodataError
 from geodata.sources import origins
 from geodata.sources.parsed import Skipped
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

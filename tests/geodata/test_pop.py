@@ -284,6 +284,8 @@ class TestHostile:
         assert len(claims) <= sum(min(len(value), MAX_VALUE) for value in given.values())
         for claim in claims:
             assert claim.asserted_by == "operator"
+            assert claim.version
+            assert claim.licence
             assert claim.meaning in {EDGE, SERVER}
             assert claim.country is None or len(claim.country) == 2
             assert (claim.latitude is None) == (claim.longitude is None) == (claim.radius_km is None)

@@ -20,7 +20,8 @@ from geodata.sources.parsed import Entry
 from geodata.sources.published import PUBLISHED
 from geodata.sources.regions import in_region
 from geodata.sources.source import country
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

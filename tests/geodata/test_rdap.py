@@ -64,6 +64,8 @@ class TestRegistration:
         assert (claim.source, claim.family, claim.meaning) == ("rdap", "registry", "registrant")
         assert (claim.country, claim.network, claim.prefix) == ("PK", "PTCL-PK", "39.32.0.0/11")
         assert (claim.date, claim.asserted_by) == ("2021-02-17", "operator")
+        assert claim.version == "2021-02-17"
+        assert claim.licence
 
     def test_an_ipv6_answer(self) -> None:
         answer = {**ANSWER, "startAddress": "2a00::", "endAddress": "2a00:ffff::", "ipVersion": "v6"}

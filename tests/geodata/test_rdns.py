@@ -373,6 +373,8 @@ class TestHostile:
         for claim in claims:
             assert claim.country in {airport.country for airport in shipped_airports().values()}
             assert claim.asserted_by == "operator"
+            assert claim.version
+            assert claim.licence
             assert claim.prefix == "198.51.100.7/32"
             assert len(claim.region or "") <= 64
             assert (claim.latitude is None) == (claim.longitude is None) == (claim.radius_km is None)

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import ipaddress
+import re
+import subprocess
+import sys
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import maxminddb
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
@@ -19,7 +24,8 @@ from geodata.sources.mmdb import Mmdb
 from geodata.sources.parsed import Entry, Range, of_prefix
 from geodata.sources.registry import Registry
 from geodata.sources.source import Found, asn, country, text, widest_block
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import MAGIC, START, Block, Header, Table
+from geodata.sources.table_writer import table_octets
 from geodata.special import decode
 
 if TYPE_CHECKING:
@@ -35,6 +41,22 @@ def _mmdb(path: Path, kind: str, records: dict[str, Any], version: int = 6) -> P
         writer.insert_network(IPSet([prefix]), record)
     writer.to_db_file(str(path))
     return path
+
+
+def _table(version: int, *blocks: tuple[int, list[int], list[int]]) -> bytes:
+    """A range table of blocks as they are given (first, steps, codes), with one label."""
+    streams = []
+    for _, steps, codes in blocks:
+        planes = [bytes(step >> 8 * at & 255 for step in steps) for at in range(START[version])]
+        streams.append(zlib.compress(b"".join([*planes, bytes(codes), bytes(3 * len(codes))])))
+    told = tuple(
+        Block(first, len(steps), len(octets))
+        for (first, steps, _), octets in zip(blocks, streams, strict=True)
+    )
+    label = zlib.compress(b'[{"country":"PK"}]\n')
+    four, six = (told, ()) if version == 4 else ((), told)
+    header = msgspec.json.encode(Header(None, None, four, six, (Block(1, 1, len(label)),)))
+    return b"".join((MAGIC, len(header).to_bytes(4, "big"), header, *streams, label))
 
 
 def _look_up(path: Path, address: str) -> Found | None:
@@ -89,6 +111,20 @@ class TestMmdb:
     def test_flat_files_are_read_without_geoip2(self, tmp_path: Path) -> None:
         path = _mmdb(tmp_path / "x", "ipvAll", {"198.18.0.0/24": {"country_code": "PK", "asn": "AS64500"}})
         assert _look_up(path, "198.18.0.1") == said("198.18.0.0/24", country="PK", asn=64500)
+
+    def test_who_hides_others_is_no_place_of_a_server(self, tmp_path: Path) -> None:
+        records = {
+            "198.18.0.0/24": {"is_anonymous": True, "is_anonymous_vpn": True, "is_tor_exit_node": True},
+            "198.18.1.0/24": {"is_anonymous": True, "is_hosting_provider": True},
+            "198.18.2.0/24": {"is_public_proxy": "yes", "is_residential_proxy": True},
+        }
+        path = _mmdb(tmp_path / "x", "GeoIP2-Anonymous-IP", records)
+        table = Table("x", table_octets(geoip.parse(path.read_bytes()).ranges, None, None))
+        assert [table.look_up(FOUR(f"198.18.{third}.1")) for third in range(3)] == [
+            said("198.18.0.0/24", meaning="user_egress", network="Tor exit, VPN"),
+            None,
+            said("198.18.2.0/24", meaning="user_egress", network="residential proxy"),
+        ]
 
     def test_an_ipv6_address_is_not_in_an_ipv4_file(self, tmp_path: Path) -> None:
         path = _mmdb(tmp_path / "x", "GeoLite2-Country", {"198.18.0.0/24": {}}, version=4)
@@ -300,6 +336,59 @@ class TestTable:
             message = str(error)
         assert not message or "odd.table: " in message
         assert message or len(octets) == whole  # what is cut short is never accepted
+
+    @given(
+        version=st.sampled_from([4, 6]),
+        first=st.integers(0, 9) | st.integers(0, 2**64 - 1),
+        rows=st.lists(
+            st.tuples(st.integers(0, 3) | st.integers(0, 2**64 - 1), st.integers(0, 2)),
+            min_size=1,
+            max_size=9,
+        ),
+        order=st.sampled_from(["any", "rising", "rising slowly"]),
+    )
+    @example(4, 5, [(0, 1), (2**32 - 1, 1)], "any")
+    @example(6, 5, [(0, 1), (2**64 - 1, 1)], "any")
+    @example(6, 5, [(0, 1), (1, 2)], "any")
+    def test_one_by_one_and_all_at_once_read_the_same(
+        self, version: int, first: int, rows: list[tuple[int, int]], order: str
+    ) -> None:
+        """Or refuse the same, with the same words; one is without numpy, as that is slow to import."""
+        most = 1 << 8 * START[version]
+        first %= most
+        steps = [step % most for step, _ in rows]
+        if order != "any":
+            steps = [0, *(max(1, step) for step in steps[1:])]
+        if order == "rising slowly":
+            first, steps = first % 1000, [step % 1000 + (step > 999) for step in steps]
+        octets = _table(version, (first, steps, [code for _, code in rows]))
+        kind, shift = (FOUR, 0) if version == 4 else (SIX, 64)
+        table = Table("x", octets)
+        try:
+            starts, codes = table.ranges(version)
+        except GeodataError as error:
+            with pytest.raises(GeodataError, match=re.escape(str(error))):
+                table.look_up(kind(first << shift))
+            return
+        for start, code in zip(starts.tolist(), codes.tolist(), strict=True):
+            found = table.look_up(kind(start << shift))
+            assert (found is not None) == (code == 1)
+            assert found is None or found.entries == (Entry(country="PK"),)
+
+    def test_a_block_may_not_reach_into_the_next(self) -> None:
+        table = Table("x", _table(4, (5, [0, 5], [1, 1]), (10, [0], [1])))
+        for read in (lambda: table.look_up(FOUR(5)), lambda: table.ranges(4)):
+            with pytest.raises(GeodataError, match="x: ranges4: not in order from 5"):
+                read()
+
+    def test_one_address_needs_no_numpy(self) -> None:
+        """To import it takes longer than all else that a first answer needs."""
+        program = (
+            "import sys; from geodata.snapshot import Snapshot\n"
+            "assert Snapshot.open(None).claims('39.32.0.1') and Snapshot.open(None).claims('2400:adc0::1')\n"
+            "sys.exit('numpy' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
 
     @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
     def test_the_widest_block_is_inside_and_cannot_be_wider(self, one: int, two: int, three: int) -> None:

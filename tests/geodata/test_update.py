@@ -35,14 +35,17 @@ def lines(*extra: str, home: tuple[str, ...] = HOME) -> bytes:
 
 
 def parse(octets: bytes) -> Parsed:
-    ranges, skipped = [], []
+    ranges, skipped, date = [], [], "2026-11-01"
     for number, line in enumerate(octets.decode("utf-8", "replace").splitlines(), 1):
         prefix, _, country = line.partition(",")
+        if prefix == "date":
+            date = country
+            continue
         try:
             ranges.append(of_prefix(prefix, Entry(country=country)))
         except ValueError as error:
             skipped.append(Skipped(number, str(error)))
-    return parsed("test", ranges, skipped, None, "2026-11-01")
+    return parsed("test", ranges, skipped, None, date)
 
 
 class Publisher:
@@ -51,6 +54,7 @@ class Publisher:
     def __init__(self) -> None:
         self.body = lines()
         self.etag: str | None = '"one"'
+        self.signature: bytes | None = None
         self.faults: list[Any] = []
         self.seen: list[dict[str, str]] = []
         self.stalled = asyncio.Event()
@@ -60,6 +64,8 @@ class Publisher:
         self.seen.append({**request.headers, "path": request.path})
         if request.path.endswith(".md5"):
             return web.Response(text=f"MD5 (x) = {hashlib.md5(self.body).hexdigest()}\n")  # noqa: S324  theirs
+        if request.path.endswith(".asc"):
+            return web.Response(status=404) if self.signature is None else web.Response(body=self.signature)
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, web.StreamResponse):
             return fault
@@ -134,6 +140,21 @@ def says(home: Path, address: str = "39.32.0.1") -> set[str | None]:
     """What the test's source says now."""
     with Snapshot.open(home) as snapshot:
         return {claim.country for claim in snapshot.claims(address) if claim.source == "world"}
+
+
+def spoil(home: Path, name: str, damage: str) -> str:
+    """Damage the file of a source; its name."""
+    (path,) = home.glob(f"{name}-*.table")
+    octets = bytearray(path.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    match damage:
+        case "one octet":
+            path.write_bytes(octets)
+        case "cut short":
+            path.write_bytes(octets[:-9])
+        case "gone":
+            path.unlink()
+    return path.name
 
 
 class TestUpdate:
@@ -253,6 +274,55 @@ class TestFaults:
         await run(tmp_path, source(publisher.url))
         publisher.body, publisher.etag = lines("64.0.0.0/13,PK"), '"two"'
         assert await run(tmp_path, source(publisher.url), force=True) == [("updated", None)]
+
+    async def test_going_back_in_time_must_be_forced(self, tmp_path: Path, publisher: Publisher) -> None:
+        await run(tmp_path, source(publisher.url))
+        publisher.body, publisher.etag = lines("198.51.100.0/24,PK", "date,2026-10-31"), '"two"'
+        ((outcome, reason),) = await run(tmp_path, source(publisher.url))
+        assert (outcome, "is of 2026-10-31, older than what is in use (2026-11-01)" in str(reason)) == (
+            "failed",
+            True,
+        )
+        assert says(tmp_path, "198.51.100.1") == set()
+        assert await run(tmp_path, source(publisher.url), force=True) == [("updated", None)]
+
+    async def test_a_first_update_that_fails_leaves_what_is_embedded(
+        self, tmp_path: Path, publisher: Publisher
+    ) -> None:
+        publisher.faults = [web.Response(status=404)]
+        ((outcome, _),) = await run(tmp_path, source(publisher.url))
+        assert outcome == "failed"
+        with Snapshot.open(tmp_path) as snapshot, Snapshot.open(None) as embedded:
+            assert snapshot.sources == embedded.sources
+
+    async def test_a_day_that_is_to_come_must_be_forced(self, tmp_path: Path, publisher: Publisher) -> None:
+        """Else nothing of before that day would be taken any more."""
+        publisher.body = lines("date,2999-01-01")
+        ((outcome, reason),) = await run(tmp_path, source(publisher.url))
+        assert (outcome, "is of 2999-01-01, which is to come" in str(reason)) == ("failed", True)
+        assert await run(tmp_path, source(publisher.url), force=True) == [("updated", None)]
+
+    @pytest.mark.parametrize("damage", ["one octet", "cut short", "gone"])
+    @pytest.mark.parametrize("name", ["world", "routeviews", "amazon"])
+    async def test_what_was_damaged_here_is_got_anew(
+        self, tmp_path: Path, publisher: Publisher, name: str, damage: str
+    ) -> None:
+        """Or copied again, where it is embedded; a publisher would only say that nothing changed."""
+        await run(tmp_path, source(publisher.url))
+        with pytest.raises(GeodataError, match=spoil(tmp_path, name, damage)):
+            Snapshot.open(tmp_path)
+        assert await run(tmp_path, source(publisher.url)) == [("unchanged", None)]
+        assert says(tmp_path) == {"PK"}
+
+    async def test_of_a_file_with_a_date_the_newest_is_named(
+        self, tmp_path: Path, publisher: Publisher
+    ) -> None:
+        publisher.faults = [web.Response(status=404) for _ in range(3)]
+        ((outcome, reason),) = await run(tmp_path, source(f"{publisher.url}-%Y-%m"))
+        newest = f"{publisher.url}-{dt.datetime.now(dt.UTC):%Y-%m}: answered 404 Not Found"
+        assert (outcome, reason) == ("failed", f"{newest}, nor are the 2 before it there")
+        publisher.faults = [web.Response(status=404)]
+        assert await run(tmp_path, source(f"{publisher.url}-%Y-%m")) == [("updated", None)]
 
     async def test_a_digest_that_is_another(self, tmp_path: Path, publisher: Publisher) -> None:
         publisher.faults = [web.Response(body=lines("198.51.100.0/24,PK"))]

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from geodata.errors import GeodataError
-from geodata.snapshot import Validators
+from geodata.fetched import Validators
 from geodata.special import special_purpose
 from geodata.visit import Page, checked
 from tests.geodata.conftest import Names, ok

@@ -12,7 +12,9 @@ from geodata.catalog import Catalog
 from geodata.errors import GeodataError
 from geodata.snapshot import Snapshot
 from geodata.sources import origins, vrps
-from geodata.sources.table import Table, table_octets
+from geodata.sources.table import Table
+from geodata.sources.table_writer import table_octets
+from geodata.sources.validity import validity
 from geodata.update import Options, add
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class TestValidity:
         ],
     )
     def test_of(self, address: str, origin: int, length: int | None, expected: Validity | None) -> None:
-        assert vrps.validity(origin, length, of(address)) == expected
+        assert validity(origin, length, of(address)) == expected
 
     @given(
         roas=st.lists(
@@ -102,7 +104,7 @@ class TestValidity:
         matched = any(asn == origin and route.prefixlen <= most for most, asn in covering)
         expected = "valid" if matched else "invalid" if covering else "not-found"
         octets = file(*(vrp(str(network), asn, most) for network, most, asn in payloads))
-        assert vrps.validity(origin, route.prefixlen, of(f"198.18.0.{address}", octets)) == expected
+        assert validity(origin, route.prefixlen, of(f"198.18.0.{address}", octets)) == expected
 
 
 class TestFile:

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geodata.errors import GeodataError
-from geodata.snapshot import Validators
+from geodata.fetched import Validators
 from geodata.snapshot_writer import write_snapshot
 from geodata.sources.feeds import Feeds
 from geodata.sources.registration import Registration
@@ -62,6 +62,10 @@ class TestStatus:
         assert rows["routeviews"]["freshness"] == "stale"
         assert rows["dbip-country"]["licence"] == "CC-BY-4.0"
         assert "https://db-ip.com" in rows["dbip-country"]["attribution"]
+        assert 5_000_000 < rows["dbip-country"]["home4"] < 6_500_000
+        assert all(row["version"] and row["date"] and row["licence"] for row in rows.values())
+        # iptocc does not say how many records it has.
+        assert [name for name, row in rows.items() if not row["records"]] == ["registry"]
 
     def test_a_table_says_it_too(self) -> None:
         result = _run("status")

@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian packages that tests run, most of them over the simulated Internet, and the command each brings.
-TOOLS := traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2 postgres:postgresql promtool:prometheus amtool:prometheus-alertmanager chromium:chromium
+TOOLS := gpg:gpg traceroute:traceroute mtr:mtr-tiny scamper:scamper ip:iproute2 postgres:postgresql promtool:prometheus amtool:prometheus-alertmanager chromium:chromium
 bench-probes: TOOLS += fping:fping nmap:nmap
 
 help:

@@ -4,6 +4,9 @@ A vantage proves by itself that a host is at home where its round-trip time is l
 foreign land, and that it is abroad where it is less than that to the nearest land of home. How small a time a
 vantage in a city would see of a host depends on where the host is, which is what is not known. So each host
 is taken for every feasible city in turn, and the advice counts the share of them that would be proved.
+
+Candidates are large cities and those with data centres or exchanges, as far as these are known: by public
+lists (:mod:`geodata.hub`), and by PeeringDB's facilities where there is a file of them.
 """
 
 from __future__ import annotations
@@ -17,15 +20,17 @@ import numpy as np
 
 from geodata.city import shipped_cities
 from geodata.disk import BORDER_ERROR_KM, MAX_RADIUS_KM, SPHERE_MARGIN, Disk
+from geodata.hub import Kind, hubs
 from geodata.sphere import EARTH_RADIUS_KM, angle, unit
 from scanner.verdict import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
-    from geodata.city import City
+    from geodata.city import Cities, City
+    from geodata.sources.peeringdb import Facility
     from geodata.sphere import Bools, Floats
     from geodata.territory import Territory
     from scanner.run import EndpointResult, Run
@@ -37,12 +42,18 @@ STRETCH: Final = 1.5
 LAST_HOPS_MS: Final = 0.3
 LOCATION_ERROR_KM: Final = 5.0  # of a new vantage: what a file of vantages takes where none is given
 SAME_PLACE_KM: Final = 25.0  # a vantage so near to a city is in it
-CANDIDATE_PEOPLE: Final = 300_000  # smaller cities seldom have a house to put a vantage in
+CANDIDATE_PEOPLE: Final = 300_000  # smaller ones seldom have a house to put a vantage in, unless one is known
 MAX_ADVICE: Final = 20
 # What another vantage could turn into a proof of a place. An edge stays one, however near it is seen.
 _OPEN: Final[frozenset[Location]] = frozenset({"inside", "outside", "conflicting", "undetermined"})
 _SITE_PEOPLE: Final = 1e9  # a declared site counts as more people than any city has
 _NAMED: Final = 5  # addresses and endpoints that a sentence names
+_WORDS: Final[Mapping[Kind, str]] = {
+    "colocation": "data centres for hire",
+    "exchange": "an exchange",
+    "cloud": "a cloud's region",
+    "pop": "content networks",
+}
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +61,8 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rtt_ms`` is below what it would have to see to prove a host ``inside`` (a city at home) or ``outside``.
     ``expected`` is the number of endpoints that it would prove, counting each by the share of the feasible
-    cities from which that works; ``endpoints`` are those, the surest first.
+    cities from which that works; ``endpoints`` are those, the surest first. ``known`` is what the city has by
+    public lists, and ``facilities`` how many PeeringDB knows in it, if it was asked.
     """
 
     city: str
@@ -61,6 +73,8 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     rtt_ms: float
     expected: float
     endpoints: tuple[str, ...]
+    known: tuple[Kind, ...] = ()
+    facilities: int | None = None
 
 
 class _Ranked(NamedTuple):
@@ -77,8 +91,13 @@ class _Open:
     shares: Floats
 
 
-def advise(run: Run, territory: Territory) -> tuple[Advice, ...]:
-    """The cities where one more vantage would prove the most, best first; none where nothing is unproved."""
+def advise(
+    run: Run, territory: Territory, facilities: Sequence[Facility] | None = None
+) -> tuple[Advice, ...]:
+    """The cities where one more vantage would prove the most, best first; none where nothing is unproved.
+
+    Of those that would prove as much, where there is a house to put it comes first.
+    """
     cities = shipped_cities()
     numbers = {city: number for number, city in enumerate(cities.all)}
     speed = float(run.policy["thresholds"]["speed_km_per_ms_rtt"])
@@ -88,17 +107,48 @@ def advise(run: Run, territory: Territory) -> tuple[Advice, ...]:
         for address in result.verdict.addresses
         if (one := _opened(run, result, address, territory, numbers, speed)) is not None
     ]
-    large = np.array([city.population >= CANDIDATE_PEOPLE for city in cities.all])
-    possible = np.zeros(len(large), dtype=bool)
+    kinds = {numbers[hub.city]: hub.kinds for hub in hubs()}
+    houses = None if facilities is None else _houses(facilities, cities)
+    likely = np.array([city.population >= CANDIDATE_PEOPLE for city in cities.all])
+    likely[list(kinds)] = True
+    if houses is not None:
+        likely |= houses > 0
+    possible = np.zeros(len(likely), dtype=bool)
     for one in open_:
         possible[one.cities] = True
     found = [
-        _Ranked(advice, cities.all[index].population)
-        for index in np.flatnonzero(large & possible & ~_taken(run, cities.where))
+        _Ranked(
+            msgspec.structs.replace(
+                advice,
+                known=kinds.get(index, ()),
+                facilities=None if houses is None else int(houses[index]),
+            ),
+            cities.all[index].population,
+        )
+        for index in np.flatnonzero(likely & possible & ~_taken(run, cities.where)).tolist()
         if (advice := _advice(cities.all[index], cities.where, open_, territory, speed)) is not None
     ]
-    found.sort(key=lambda one: (-round(one.advice.expected, 1), -one.people, one.advice.city))
+    found.sort(
+        key=lambda one: (
+            -round(one.advice.expected, 1),
+            not (one.advice.known or one.advice.facilities),
+            -one.people,
+            one.advice.city,
+        )
+    )
     return tuple(one.advice for one in found[:MAX_ADVICE])
+
+
+def _houses(facilities: Iterable[Facility], cities: Cities) -> npt.NDArray[np.intp]:
+    """How many facilities are in each city: the nearest one, where it is near."""
+    count = np.zeros(len(cities.all), dtype=np.intp)
+    for one in facilities:
+        if one.latitude is None or one.longitude is None:
+            continue  # a name alone may be that of several cities
+        away_km = angle(cities.where, unit(one.latitude, one.longitude)) * EARTH_RADIUS_KM
+        nearest = int(np.argmin(away_km))
+        count[nearest] += bool(away_km[nearest] < SAME_PLACE_KM)
+    return count
 
 
 def _opened(
@@ -200,4 +250,14 @@ def sentence(one: Advice, country_name: str) -> str:
     return (
         f"A vantage in {one.city} that sees less than {one.rtt_ms:.2f} ms proves a host {what}"
         f" {country_name}; it would settle {one.expected:.1f} of the unproved endpoints ({named}{more})."
+        f" {_housed(one)}"
     )
+
+
+def _housed(one: Advice) -> str:
+    """What is known of the city that a vantage could be put in."""
+    if one.facilities:
+        return f"PeeringDB knows {one.facilities} facilit{'y' if one.facilities == 1 else 'ies'} there."
+    if one.known:
+        return f"Known there: {', '.join(_WORDS[kind] for kind in one.known)}."
+    return "No data centre is known there."

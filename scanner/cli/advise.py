@@ -19,8 +19,15 @@ from scanner.report.text import printable
     envvar="SARHAD_TERRITORY",
     help="GeoJSON of home's land.  [default: as administered, Natural Earth]",
 )
+@click.option(
+    "--facilities",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of PeeringDB's facilities (/api/fac), or of all its objects.",
+)
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def advise(run: str, place: str | None, territory: Path | None, format_: str) -> None:
+def advise(
+    run: str, place: str | None, territory: Path | None, facilities: Path | None, format_: str
+) -> None:
     r"""Say in which cities one more vantage would prove most of what RUN left unproved.
 
     RUN is a JSON file, or one of a store (--store) by its id, or last, or last~1.
@@ -32,12 +39,21 @@ def advise(run: str, place: str | None, territory: Path | None, format_: str) ->
     """
     import msgspec  # noqa: PLC0415  --help does not need them
 
+    from geodata.file import read_file  # noqa: PLC0415
+    from geodata.sources import peeringdb  # noqa: PLC0415
     from geodata.territory import Territory  # noqa: PLC0415
     from scanner.advice import advise, sentence  # noqa: PLC0415
 
     scanned = job.read_run(run, place)
     land = job.told(Territory.load, scanned.country, territory)
-    found = advise(scanned, land)
+    houses = None
+    if facilities is not None:
+        houses = job.told(
+            lambda path: peeringdb.facilities(read_file(path, peeringdb.MAX_OCTETS)), facilities
+        )
+        if not houses:
+            raise click.ClickException(f"{facilities}: has no facilities; it takes the file of /api/fac")
+    found = advise(scanned, land, houses)
     if format_ == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
         return

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from geodata.claim import Claim
+from geodata.sources.peeringdb import Facility
 from geodata.territory import Disk, Territory
-from scanner.advice import advise, sentence
+from scanner.advice import CANDIDATE_PEOPLE, advise, sentence
 from scanner.run import EndpointResult, Run, Tool, VantageUsed, encode
 from scanner.verdict import AddressVerdict, EndpointVerdict
 from tests.scanner.test_cli import sarhad
@@ -106,10 +107,41 @@ class TestAdvice:
     def test_none_where_it_would_not_help(self, given: Run, pakistan: Territory) -> None:
         assert advise(given, pakistan) == ()
 
+    def test_of_equals_a_city_with_a_house_comes_first(self, pakistan: Territory) -> None:
+        """Two cities that would settle the same: where the only facility is, there it can be put."""
+        plain = advise(run(FAR), pakistan)
+        first, *others = [one for one in plain if one.expected < plain[0].expected]
+        equal = [one for one in others if round(one.expected, 1) == round(first.expected, 1)]
+        last = equal[-1]
+        house = Facility("House", last.city, last.country, last.latitude + 0.01, last.longitude)
+        found = advise(run(FAR), pakistan, [house, house._replace(latitude=None)])
+        assert {one.city: one.facilities for one in found if one.facilities} == {last.city: 1}
+        order = [one.city for one in found]
+        assert order.index(last.city) < order.index(first.city)
+        assert sentence(found[order.index(last.city)], "Pakistan").endswith("knows 1 facility there.")
+
+    def test_a_small_city_with_a_house_is_one_more(self, pakistan: Territory) -> None:
+        disks = [Disk(*PLACES[name], rtt_ms * 100 + 5) for name, rtt_ms in FAR.items()]
+        possible = pakistan.assess(disks).home_cities
+        small = max(
+            (one for one in possible if one.population < CANDIDATE_PEOPLE),
+            key=lambda one: pakistan.nearest_foreign_km(one.latitude, one.longitude),
+        )
+        house = Facility("House", None, "PK", small.latitude, small.longitude)
+        given = run(FAR, site=small.name)
+        assert small.name not in {one.city for one in advise(given, pakistan)}
+        assert small.name == advise(given, pakistan, [house])[0].city
+
+    def test_what_is_known_of_a_city(self, pakistan: Territory) -> None:
+        found = {one.city: one for one in advise(run({"khi": 25.0}, said="AE", location="outside"), pakistan)}
+        assert "exchange" in found["Dubai"].known
+        assert "Known there: a cloud's region, data centres for hire" in sentence(found["Dubai"], "Pakistan")
+
     def test_sentence(self, pakistan: Territory) -> None:
         said = sentence(advise(run(FAR, site="Multan"), pakistan)[0], "Pakistan")
         assert said.startswith("A vantage in Multan that sees less than 1.7")
-        assert said.endswith("it would settle 1.0 of the unproved endpoints (indus/web/portal).")
+        assert "it would settle 1.0 of the unproved endpoints (indus/web/portal)." in said
+        assert said.endswith("No data centre is known there.")
 
 
 class TestCommand:
@@ -120,6 +152,19 @@ class TestCommand:
         path.write_bytes(encode(run(FAR, site="Multan")))
         assert "A vantage in Multan" in sarhad("advise", path).stdout
         assert json.loads(sarhad("advise", path, "--format=json").stdout)[0]["city"] == "Multan"
+
+    def test_facilities(self, tmp_path: Path) -> None:
+        path, houses = tmp_path / "run.json", tmp_path / "fac.json"
+        path.write_bytes(encode(run(FAR, site="Multan")))
+        record = {"name": "House", "country": "PK", "latitude": 30.19, "longitude": 71.47, "clli": ""}
+        houses.write_text(json.dumps({"data": [record]}))
+        done = sarhad("advise", path, "--facilities", houses)
+        assert "PeeringDB knows 1 facility there." in done.stdout
+        houses.write_text("[1")
+        assert sarhad("advise", path, "--facilities", houses).returncode == 2
+        houses.write_text('{"data": [{"prefix": "192.0.2.0/24"}]}')
+        done = sarhad("advise", path, "--facilities", houses)
+        assert (done.returncode, "has no facilities" in done.stderr) == (2, True)
 
     @pytest.mark.parametrize("octets", [b"", b"{}", b'{"schema":"sarhad.run/2"}', b"[" * 9999, b"\xff"])
     def test_no_run(self, octets: bytes, tmp_path: Path) -> None:

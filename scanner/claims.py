@@ -7,7 +7,7 @@ where it is at home. A reverse name counts only where a measurement bears on it.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from geodata.sources.rdns import name_claims
 from scanner.case import of, up
@@ -141,30 +141,12 @@ def claims(case: Case) -> AddressVerdict:
             evidence,
         )
     location: Location = "inside" if case.home in countries else "outside"
-    if location == "inside" and not _placed(case):
+    if (doubt := _doubt(case, location)) is not None:
         return case.verdict(
-            "unsupported-claim",
-            "undetermined",
-            None,
-            f"Only where the holder is registered is known ({said}), which says nothing of its machines.",
-            evidence,
-            countries,
-        )
-    if location == "inside" and case.evidence.front is not None:
-        return case.verdict(
-            "scrubbing",
-            "edge",
-            "claimed",
-            f"Sources say {case.home} ({said}), but {case.evidence.front}",
-            evidence,
-            countries,
-        )
-    if location == "inside" and (doubt := _unsupported(case)) is not None:
-        return case.verdict(
-            "unsupported-claim",
-            doubt[0],
-            None,
-            f"Sources say {case.home} ({said}), but {doubt[1]}",
+            doubt.rule,
+            doubt.location,
+            doubt.assurance,
+            f"Sources say {', '.join(sorted(countries))} ({said}), but {doubt.why}",
             evidence,
             countries,
             unsupported_rtt_ms=case.thresholds.unsupported_rtt_ms,
@@ -189,9 +171,26 @@ def _loose(case: Case) -> str | None:
     return f", and {abroad:,} cities abroad beside {home:,} at home"
 
 
-def _placed(case: Case) -> bool:
-    """Whether any source says where a machine is, and not only where its holder is registered."""
-    return any(one.country is not None and one.meaning != "registrant" for one in case.possible)
+class _Doubt(NamedTuple):
+    """What is said instead of what sources agree on, and why."""
+
+    location: Location
+    why: str
+    rule: str = "unsupported-claim"
+    assurance: Assurance | None = None
+
+
+def _doubt(case: Case, location: Location) -> _Doubt | None:
+    """Why sources that agree are not believed, if they are not."""
+    if location == "outside":
+        return None if (against := _supported(case)) is None else _Doubt("conflicting", against)
+    if not any(one.country is not None and one.meaning != "registrant" for one in case.possible):
+        return _Doubt(
+            "undetermined", "they know only where its holder is registered, not where its machines are."
+        )
+    if case.evidence.front is not None:
+        return _Doubt("edge", str(case.evidence.front), "scrubbing", "claimed")
+    return None if (found := _unsupported(case)) is None else _Doubt(*found)
 
 
 def _limit_ms(case: Case) -> float:
@@ -207,6 +206,25 @@ def _limit_ms(case: Case) -> float:
     reach_km += max(one.location_error_km for one in at_home)
     way_ms = case.thresholds.unsupported_detour * reach_km / case.thresholds.speed_km_per_ms_rtt
     return min(case.thresholds.unsupported_rtt_ms, way_ms)
+
+
+def _supported(case: Case) -> str | None:
+    """What speaks for home against claims of abroad: a vantage is near, and the way was last seen there.
+
+    A false "outside" ruins who is honest, and leased space is registered abroad wherever it is used. What the
+    operator itself admits stands.
+    """
+    upstream = case.evidence.upstream
+    if upstream is None or upstream.place != "home" or not case.evidence.transport or _votes(case)[1]:
+        return None
+    nearest = case.evidence.transport[0]
+    at_home = case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude)
+    if not at_home or nearest.rtt_ms > _limit_ms(case):
+        return None
+    return (
+        f"it answered {of(nearest)}, sooner than any vantage abroad, and its way was last seen at home:"
+        f" {upstream.why}."
+    )
 
 
 def _unsupported(case: Case) -> tuple[Location, str] | None:

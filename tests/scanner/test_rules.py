@@ -271,6 +271,31 @@ class TestClaims:
         verdict = judge([ping("khi", 18)], ALL_PK, upstreams={ADDRESS: upstream})
         assert verdict.location == location
 
+    @pytest.mark.parametrize(
+        ("rtts_ms", "place", "more", "location"),
+        [
+            ({"lhe": 3, "dxb": 40}, "home", (), "conflicting"),
+            ({"lhe": 3, "dxb": 40}, "abroad", (), "outside"),
+            ({"lhe": 45, "dxb": 60}, "home", (), "outside"),
+            ({"lhe": 31, "dxb": 30}, "home", (), "outside"),
+            ({"lhe": 3, "dxb": 40}, "home", (claim("geofeed", "IN", asserted_by="operator"),), "outside"),
+        ],
+    )
+    def test_abroad_is_not_believed_against_what_was_measured(
+        self,
+        rtts_ms: dict[str, float],
+        place: Literal["home", "abroad"],
+        more: tuple[Claim, ...],
+        location: str,
+    ) -> None:
+        """Near a vantage at home, and behind a router there: unless its operator admits that it is abroad."""
+        upstream = PlacedHop(place, "2 sources say PK", ("PK",))
+        said = (claim("alpha", "IN"), claim("beta", "IN"), *more)
+        pings = [ping(vantage, rtt_ms) for vantage, rtt_ms in rtts_ms.items()]
+        verdict = judge(pings, said, upstreams={ADDRESS: upstream})
+        assert verdict.location == location
+        assert (verdict.rule == "unsupported-claim") == (location == "conflicting")
+
     def test_home_is_not_believed_where_only_its_holder_is_known(self) -> None:
         """A registry's country is where the holder is registered."""
         alone = judge([ping("khi", 12)], ALL_PK[:1])

@@ -14,11 +14,12 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import jinja2
 import msgspec
+from jinja2.compiler import CodeGenerator
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup, escape
 
@@ -215,14 +216,41 @@ def _network(claim: Claim) -> str:
     return " ".join(part for part in (number, claim.network) if part)
 
 
+@lru_cache(maxsize=4096)
+def _escaped(text: str) -> Markup:
+    """Text as it is shown; most of a run's is there many times."""
+    return escape(printable(text))
+
+
+def _shown(value: Any) -> Markup:
+    """A value as every template shows it."""
+    if type(value) is Markup:
+        return value
+    return _escaped(value) if type(value) is str else escape(value)
+
+
+class _Generator(CodeGenerator):
+    """Leaves it to :func:`_shown` to escape a value: to ask twice takes as long as all the rest."""
+
+    def _output_child_pre(self, *_: object) -> None:
+        self.write("environment.finalize(")
+
+    def _output_child_post(self, *_: object) -> None:
+        self.write(")")
+
+
+class _Environment(jinja2.Environment):
+    code_generator_class = _Generator
+
+
 @cache
 def _environment() -> jinja2.Environment:
     loader = jinja2.PackageLoader("scanner.report")
-    environment = jinja2.Environment(
+    environment = _Environment(
         loader=loader,
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: printable(value) if type(value) is str else value,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -244,10 +272,8 @@ def _environment() -> jinja2.Environment:
         aside_of=_aside,
         sites_of=_sites,
         nearest=_nearest,
-        network=_network,
-        run_text=_run_text,
-        moment=_moment,
     )
+    environment.filters.update(network=_network, run_text=_run_text, moment=_moment)
     return environment
 
 

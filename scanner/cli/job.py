@@ -166,7 +166,7 @@ def read_run(name: str, place: str | None = None) -> Run:
     if place is not None and not path.exists():
         from scanner.cli import kept  # noqa: PLC0415  databases are slow to import
 
-        with kept.opened(place) as store:
+        with kept.opened(place) as store, _values_that_stay():
             return store.run(name)
     try:
         with path.open("rb") as stream:

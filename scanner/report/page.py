@@ -33,13 +33,14 @@ from scanner.report.words import DIRECTIONS, LANGUAGES, NAMES, Words, shipped_wo
 from scanner.verdict import ASSURANCES, LOCATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from geodata.claim import Claim
     from scanner.drift import Change
     from scanner.report.words import Language
     from scanner.run import EndpointResult, Run
-    from scanner.verdict import AddressVerdict, EndpointVerdict, SetAside
+    from scanner.store import History, Period
+    from scanner.verdict import AddressVerdict, Dependency, EndpointVerdict, SetAside
 
 # Gravest first: what an endpoint's status asks of whoever reads.
 ATTENTION: Final = ("violation", "indeterminate", "waived")
@@ -58,11 +59,19 @@ def render(run: Run) -> bytes:
     return render_page(run)
 
 
-def render_page(run: Run, previous: Run | None = None, language: Language = "en") -> bytes:
-    """The page as UTF-8; with ``previous`` also what changed since. ``language`` is what it begins in."""
+def render_page(
+    run: Run,
+    previous: Run | None = None,
+    language: Language = "en",
+    history: History | None = None,
+) -> bytes:
+    """The page as UTF-8; with ``previous`` also what changed since, with ``history`` what was before.
+
+    ``language`` is what it begins in.
+    """
     changes = () if previous is None else drift(previous, run)
     words = Words(language)
-    bodies = _Bodies(run, words, changes)
+    bodies = _Bodies(run, words, changes, {} if history is None else history.periods)
     page = _environment().get_template("page.html")
     return page.render(
         t=words,
@@ -73,6 +82,7 @@ def render_page(run: Run, previous: Run | None = None, language: Language = "en"
         packed=bodies.packed,
         previous=previous,
         changes=changes,
+        history=history,
         languages=[(one, NAMES[one], DIRECTIONS[one]) for one in LANGUAGES],
         language=language,
         direction=DIRECTIONS[language],
@@ -93,7 +103,13 @@ class _Bodies:
     Of many endpoints it is kept apart, some of them together, compressed: they are much alike.
     """
 
-    def __init__(self, run: Run, words: Words, changes: Iterable[Change]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        words: Words,
+        changes: Iterable[Change],
+        periods: Mapping[str, tuple[Period, ...]],
+    ) -> None:
         environment = _environment()
         self.packed = len(run.endpoints) > MOST_UNPACKED
         self._body = environment.get_template("body.html")
@@ -104,6 +120,7 @@ class _Bodies:
             "cited": Cited(run),
             "claims_of": partial(_claims, run),
             "changes_of": _grouped((one.endpoint, one) for one in changes),
+            "periods_of": periods,
         }
         self._chunks: list[Markup] = []
         self._chunk: list[str] = []
@@ -203,6 +220,10 @@ def _aside(verdict: EndpointVerdict) -> list[tuple[str, SetAside]]:
     return [(one.address, claim) for one in verdict.addresses for claim in one.set_aside]
 
 
+def _dependencies(verdict: EndpointVerdict) -> list[Dependency]:
+    return sorted(verdict.dependencies, key=lambda one: one.location != "outside")
+
+
 def _sites(verdict: EndpointVerdict) -> list[tuple[str, Any]]:
     return [(one.address, site) for one in verdict.addresses for site in one.sites]
 
@@ -270,10 +291,11 @@ def _environment() -> jinja2.Environment:
         trusted=lambda vantage: vantage.location_ok,
         scrubbed=lambda verdict: verdict.scrubbed,
         aside_of=_aside,
+        dependencies_of=_dependencies,
         sites_of=_sites,
         nearest=_nearest,
     )
-    environment.filters.update(network=_network, run_text=_run_text, moment=_moment)
+    environment.filters.update(network=_network, run_text=_run_text, moment=_moment, spaced=" ".join)
     return environment
 
 

@@ -27,7 +27,7 @@ from scanner.store.records import compress, instant, pack, parts, unpack, unpack
 from scanner.store.tables import OBSERVATIONS, RUNS, UNFINISHED, VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _LAST: Final = re.compile(r"last(?:~([0-9]{1,9}))?")
 _AFTER: Final = "\x7f"  # sorts after whatever an id can go on with
+_SOUGHT: Final = 100  # endpoints
 _SUMMARY: Final = (
     RUNS.c.id,
     RUNS.c.started,
@@ -241,6 +242,22 @@ class Store:
                 like = self._like(connection, endpoint)
                 raise StoreError(f"{self.name}: no run has an endpoint {endpoint!r}{like}", "unknown")
         return periods
+
+    def previous(self, started: str, endpoints: Sequence[str]) -> str | None:
+        """The id of the newest run that began before ``started`` and judged one of some endpoints.
+
+        Of many endpoints the first are looked for.
+        """
+        query = (
+            select(RUNS.c.id)
+            .join(VERDICTS, RUNS.c.number == VERDICTS.c.run)
+            .where(VERDICTS.c.endpoint.in_(endpoints[:_SOUGHT]), VERDICTS.c.started < instant(started))
+            .order_by(VERDICTS.c.started.desc(), VERDICTS.c.run.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            found: str | None = connection.scalar(query)
+        return found
 
     def histories(self, until: str) -> History | None:
         """The newest periods of every endpoint, of runs that began at ``until`` (RFC 3339) or before.

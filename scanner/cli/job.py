@@ -21,6 +21,7 @@ from probes.engine.pacing import Pace, Rates
 from probes.failure import VantageError
 from probes.observation import now
 from probes.target import Settings
+from scanner import metrics
 from scanner.cli import exits
 from scanner.files import Files, FilesError, collect
 from scanner.files import load as load_files
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from probes.observation import Observation
     from scanner.judge import Inputs
+    from scanner.metrics import Detail
     from scanner.policy import Fail
     from scanner.run import Run
     from scanner.scan import Progress
@@ -53,22 +55,30 @@ MAX_RUN_OCTETS: Final = 4 << 30
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where the run goes, in which format; standard output where there is no path."""
+    """Where the run goes, in which format; standard output where there is no path.
+
+    ``detail`` is that of metrics.
+    """
 
     format: str
     path: Path | None = None
+    detail: Detail = "full"
+
+    def render(self, run: Run) -> bytes:
+        """The run in that format."""
+        return metrics.render(run, self.detail) if self.format == "prometheus" else FORMATS[self.format](run)
 
 
-def parse_outputs(format_: str, outputs: Sequence[str]) -> list[Output]:
+def parse_outputs(format_: str, outputs: Sequence[str], detail: Detail) -> list[Output]:
     """``--format`` for standard output and each ``--output fmt=path``; a wrong one is a usage error."""
-    parsed = [Output(format_)]
+    parsed = [Output(format_, detail=detail)]
     for text in outputs:
         name, separator, path = text.partition("=")
         if not separator or name not in FORMATS or not path:
             raise click.UsageError(
                 f"--output {text!r} is not of the form fmt=path with a format of {', '.join(FORMATS)}"
             )
-        parsed.append(Output(name, Path(path)))
+        parsed.append(Output(name, Path(path), detail))
     return parsed
 
 
@@ -250,18 +260,18 @@ def finish(run: Run, outputs: Sequence[Output], fail: Fail, fail_on: str | None)
 def write(run: Run, output: Output) -> None:
     """Write one output; files are replaced atomically, so that a reader never sees half of one."""
     if output.path is None:
-        _write_stream(run, output.format)
+        _write_stream(run, output)
     else:
-        replace(output.path, FORMATS[output.format](run))
+        replace(output.path, output.render(run))
 
 
-def _write_stream(run: Run, format_: str) -> None:
-    if format_ == "table":
+def _write_stream(run: Run, output: Output) -> None:
+    if output.format == "table":
         from scanner.report import table  # noqa: PLC0415  rich is slow to import
 
         table.write(run, sys.stdout)
     else:
-        sys.stdout.buffer.write(FORMATS[format_](run))
+        sys.stdout.buffer.write(output.render(run))
     sys.stdout.flush()
 
 

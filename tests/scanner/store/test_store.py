@@ -180,12 +180,12 @@ class TestHistory:
             one.address for one in changed.verdict.addresses
         )
 
-    @pytest.mark.parametrize("wrong", ["indus/web/portla", "", "\0", "\udc80"])
+    @pytest.mark.parametrize("wrong", ["indus/web/portla.example", "", "\0", "\udc80"])
     def test_an_unknown_endpoint_is_named_with_the_nearest(self, store: Store, wrong: str) -> None:
         store.add(run(0))
         with pytest.raises(StoreError, match="no run has an endpoint") as error:
             store.history(wrong, 9)
-        assert ("did you mean 'indus/web/portal'?" in str(error.value)) == ("portla" in wrong)
+        assert (f"did you mean '{ENDPOINT}'?" in str(error.value)) == ("portla" in wrong)
 
 
 class TestHistories:

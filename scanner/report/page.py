@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 ATTENTION: Final = ("violation", "indeterminate", "waived")
 MOST_UNPACKED: Final = 500  # endpoints of a page with all in plain sight
 _CHUNK: Final = 100  # endpoints that are packed together
+_REMEMBERED: Final = 4096  # texts, as they are shown: most of what a run says it says many times
 MEANT: Final = {"location": LOCATIONS, "assurance": ASSURANCES, "status": STATUSES}
 POLICY: Final = (
     "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:;"
@@ -197,11 +198,13 @@ def _controls(run: Run) -> Iterator[tuple[str, str, str]]:
             yield str(name), _text(control.get("title")), _text(control.get("clause"))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _run_text(text: str) -> Markup:
     """Words of the run itself, which are English."""
     return Markup(f'<span class="run" lang="en" dir="ltr">{escape(printable(text))}</span>')  # noqa: S704
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _moment(time: str) -> str:
     """A run's time for people, who read it in UTC and to the second."""
     return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -237,9 +240,9 @@ def _network(claim: Claim) -> str:
     return " ".join(part for part in (number, claim.network) if part)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_REMEMBERED)
 def _escaped(text: str) -> Markup:
-    """Text as it is shown; most of a run's is there many times."""
+    """Text as it is shown."""
     return escape(printable(text))
 
 

@@ -254,8 +254,8 @@ class TestWords:
 
     def test_every_text_is_used(self) -> None:
         sources = "".join(one.read_text(encoding="utf-8") for one in TEMPLATES.glob("*.html"))
-        # By a group's name and a value's: "group." ~ value, t.of("group", value), badge("group", value).
-        groups = set(re.findall(r'"([\w.]+)\." ~|(?:t\.of|badge)\("(\w+)"', sources))
+        # By a group's name and a value's: "group." + value, t.of("group", value), badge("group", value).
+        groups = set(re.findall(r'"([\w.]+)\." \+|(?:t\.of|badge)\("(\w+)"', sources))
         known = {part for group in groups for part in group} | set(page.MEANT) | {"means", "rule"}
         for name in shipped_words():
             assert f'"{name}"' in sources or name.rpartition(".")[0] in known, name

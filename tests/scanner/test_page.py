@@ -117,6 +117,11 @@ class TestInert:
             assert set(inner.tags) <= TAGS
             assert "<script>window.owned=1</script>" in "".join(inner.text)
 
+    def test_what_is_no_text_is_escaped_too(self) -> None:
+        shown = page._environment().from_string("{{ one }}{{ other }}").render(one=[HOSTILE], other=7)
+        assert "<" not in shown
+        assert shown.endswith("7")
+
     def test_an_address_of_a_link_is_never_the_runs(self) -> None:
         tree = Tree(render_page(sample(lambda _: "javascript:alert(1)")))
         links = [value for name, value in tree.attributes if name in {"href", "src"}]

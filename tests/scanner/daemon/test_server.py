@@ -325,6 +325,23 @@ class TestPage:
         assert re.findall(r'<tr><th scope="row"><bdi>([^<]*)', changes) == [ENDPOINT], "not that of day 2"
         assert "<bdi>edge (proved)</bdi></td><td><bdi>inside (proved)</bdi>" in changes
 
+    async def test_a_class_that_was_scanned_once_has_no_changes(self, daemon: Daemon) -> None:
+        daemon.keep()
+        with Store.open(daemon.store) as store:
+            store.add(run(1, store.run("last").endpoints[0]))
+        async with daemon.run() as client, client.get("/") as response:
+            text = await response.text()
+        assert 'id="changes"' in text
+        assert 'data-t="change.endpoint-new"' not in text
+
+    async def test_it_is_rendered_once(self, daemon: Daemon, rendering: Rendering) -> None:
+        daemon.keep()
+        async with daemon.run() as client:
+            for _ in range(20):
+                assert (await client.get("/")).status == 200
+        assert rendering.begun.acquire(blocking=False)
+        assert not rendering.begun.acquire(blocking=False)
+
     async def test_a_first_run_has_no_changes(self, daemon: Daemon) -> None:
         daemon.keep()
         async with daemon.run() as client, client.get("/") as response:

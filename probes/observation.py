@@ -32,7 +32,9 @@ ErrorCode = Literal[
 ]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+# gc=False: what is frozen and made of such values is in no cycle, and a run has hundreds of thousands of them
+# that stay, which the collector would look through again and again.
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=False):
     """Base of all values that are written: frozen, keyword-only, unknown fields of later versions ignored."""
 
 

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 STATUSES: tuple[FindingStatus, ...] = get_args(FindingStatus)
 PATHS = ("domestic", "leaves", "unknown")
+Detail = Literal["full", "low"]
 _ENDPOINT = ("provider", "service", "endpoint", "data_class")
 
 
 class RunCollector(Collector):
     """The metrics of one run; ``detail`` low leaves out assurances, addresses and round-trip times."""
 
-    def __init__(self, run: Run, detail: Literal["full", "low"] = "full") -> None:
+    def __init__(self, run: Run, detail: Detail = "full") -> None:
         self._run = run
         self._detail = detail
 
@@ -263,9 +264,13 @@ def _only(countries: Sequence[str]) -> str:
     return countries[0] if len(countries) == 1 else "unknown"
 
 
-def render(run: Run) -> bytes:
-    """The metrics in Prometheus's text format."""
-    return exposition(RunCollector(run))
+def render(run: Run, detail: Detail = "full", register: Register | None = None) -> bytes:
+    """The metrics in Prometheus's text format; ``detail`` as for :class:`RunCollector`.
+
+    With a register, also when what it grants ends.
+    """
+    granted = [] if register is None else [RegisterCollector(register)]
+    return exposition(RunCollector(run, detail), *granted)
 
 
 def exposition(*collectors: Collector) -> bytes:

@@ -15,6 +15,7 @@ from scanner.files import Files
 
 if TYPE_CHECKING:
     from probes.simnet.simnet import Simnet
+    from scanner.metrics import Detail
 
 
 @click.command()
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 )
 @options.outputs
 def demo(
-    world: Path | None, pcap: Path | None, format_: str, outputs: tuple[str, ...], fail_on: str | None
+    world: Path | None,
+    pcap: Path | None,
+    format_: str,
+    detail: Detail,
+    outputs: tuple[str, ...],
+    fail_on: str | None,
 ) -> int:
     """Run the main job on an embedded simulated Internet of real packets.
 
@@ -40,7 +46,7 @@ def demo(
     """
     from scanner.cli import world as worlds  # noqa: PLC0415  --help does not need it
 
-    targets = job.parse_outputs(format_, outputs)
+    targets = job.parse_outputs(format_, outputs, detail)
 
     def scan(net: Simnet) -> int:
         return _scan(net, targets, fail_on, pcap)
@@ -65,4 +71,4 @@ def _scan(net: Simnet, targets: list[job.Output], fail_on: str | None, pcap: Pat
     truth = json.loads((directory / "truth.json").read_bytes())
     comparison = compare(run.endpoints, {name: one["location"] for name, one in truth.items()})
     click.echo(str(comparison), err=True)
-    return job.finish(run, targets, inputs.policy.fail, fail_on)
+    return job.finish(run, targets, inputs, fail_on)

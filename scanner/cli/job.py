@@ -21,6 +21,7 @@ from probes.engine.pacing import Pace, Rates
 from probes.failure import VantageError
 from probes.observation import now
 from probes.target import Settings
+from scanner import metrics
 from scanner.cli import exits
 from scanner.files import Files, FilesError, collect
 from scanner.files import load as load_files
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 
     from probes.observation import Observation
     from scanner.judge import Inputs
-    from scanner.policy import Fail
+    from scanner.metrics import Detail
+    from scanner.register import Register
     from scanner.run import Run
     from scanner.scan import Progress
     from scanner.store import Journal
@@ -53,22 +55,41 @@ MAX_RUN_OCTETS: Final = 4 << 30
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where the run goes, in which format; standard output where there is no path."""
+    """Where the run goes, in which format; standard output where there is no path.
+
+    ``detail`` is that of metrics.
+    """
 
     format: str
     path: Path | None = None
+    detail: Detail = "full"
+
+    def parts(self, run: Run, register: Register | None = None) -> Iterable[bytes]:
+        """The run in that format, those that are as large as it a part at a time.
+
+        Metrics say too when what the register grants ends, where it is given.
+        """
+        match self.format:
+            case "json":
+                return encode_parts(run)
+            case "jsonl":
+                return observation_lines(run.observations)
+            case "prometheus":
+                return (metrics.render(run, self.detail, register),)
+            case _:
+                return (FORMATS[self.format](run),)
 
 
-def parse_outputs(format_: str, outputs: Sequence[str]) -> list[Output]:
+def parse_outputs(format_: str, outputs: Sequence[str], detail: Detail) -> list[Output]:
     """``--format`` for standard output and each ``--output fmt=path``; a wrong one is a usage error."""
-    parsed = [Output(format_)]
+    parsed = [Output(format_, detail=detail)]
     for text in outputs:
         name, separator, path = text.partition("=")
         if not separator or name not in FORMATS or not path:
             raise click.UsageError(
                 f"--output {text!r} is not of the form fmt=path with a format of {', '.join(FORMATS)}"
             )
-        parsed.append(Output(name, Path(path)))
+        parsed.append(Output(name, Path(path), detail))
     return parsed
 
 
@@ -166,7 +187,7 @@ def read_run(name: str, place: str | None = None) -> Run:
     if place is not None and not path.exists():
         from scanner.cli import kept  # noqa: PLC0415  databases are slow to import
 
-        with kept.opened(place) as store:
+        with kept.opened(place) as store, _values_that_stay():
             return store.run(name)
     try:
         with path.open("rb") as stream:
@@ -227,13 +248,14 @@ async def _until_signal(work: Scan) -> None:
             loop.remove_signal_handler(number)
 
 
-def finish(run: Run, outputs: Sequence[Output], fail: Fail, fail_on: str | None) -> int:
+def finish(run: Run, outputs: Sequence[Output], inputs: Inputs, fail_on: str | None) -> int:
     """Write every output and return the exit status that the run deserves.
 
-    ``fail_on`` is the command line's least severity, ``fail`` the policy's word where that says nothing.
+    ``fail_on`` is the command line's least severity; the policy has a word where that says nothing.
     """
+    fail = inputs.policy.fail
     for output in outputs:
-        write(run, output)
+        write(run, output, inputs.register)
     if not run.complete:
         return exits.INTERRUPTED
     if fail_on != "never":
@@ -247,31 +269,22 @@ def finish(run: Run, outputs: Sequence[Output], fail: Fail, fail_on: str | None)
     return exits.CLEAN if all(vantage.up for vantage in run.vantages) else exits.INCOMPLETE
 
 
-def write(run: Run, output: Output) -> None:
+def write(run: Run, output: Output, register: Register | None = None) -> None:
     """Write one output; files are replaced atomically, so that a reader never sees half of one."""
     if output.path is None:
-        _write_stream(run, output.format)
+        _write_stream(run, output, register)
     else:
-        replace(output.path, _parts(run, output.format))
+        replace(output.path, output.parts(run, register))
 
 
-def _write_stream(run: Run, format_: str) -> None:
-    if format_ == "table":
+def _write_stream(run: Run, output: Output, register: Register | None) -> None:
+    if output.format == "table":
         from scanner.report import table  # noqa: PLC0415  rich is slow to import
 
         table.write(run, sys.stdout)
     else:
-        sys.stdout.buffer.writelines(_parts(run, format_))
+        sys.stdout.buffer.writelines(output.parts(run, register))
     sys.stdout.flush()
-
-
-def _parts(run: Run, format_: str) -> Iterable[bytes]:
-    """A run in a format, of those that are as large as the run a part at a time."""
-    if format_ == "json":
-        return encode_parts(run)
-    if format_ == "jsonl":
-        return observation_lines(run.observations)
-    return (FORMATS[format_](run),)
 
 
 def replace(path: Path, parts: Iterable[bytes]) -> None:

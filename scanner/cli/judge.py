@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scanner.cli import job, options
 from scanner.files import Files
+
+if TYPE_CHECKING:
+    from scanner.metrics import Detail
 
 
 @click.command()
@@ -22,6 +26,7 @@ def judge(
     geodata: Path | None,
     territory: Path | None,
     format_: str,
+    detail: Detail,
     outputs: tuple[str, ...],
     fail_on: str | None,
 ) -> int:
@@ -32,6 +37,6 @@ def judge(
       sarhad scan … --output jsonl=observations.jsonl
       sarhad judge observations.jsonl --register register.yaml --vantages vantages.yaml
     """
-    targets = job.parse_outputs(format_, outputs)
+    targets = job.parse_outputs(format_, outputs, detail)
     inputs = job.load(Files(register, vantages, policy, geodata, territory))
-    return job.finish(job.rejudge(inputs, job.read_records(file)), targets, inputs.policy.fail, fail_on)
+    return job.finish(job.rejudge(inputs, job.read_records(file)), targets, inputs, fail_on)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from scanner.metrics import Detail
 from scanner.policy import SEVERITIES
 from scanner.report.formats import FORMATS
 
@@ -85,6 +86,15 @@ def outputs(command: _F) -> _F:
             type=click.Choice([*SEVERITIES, "never"]),
             envvar="SARHAD_FAIL_ON",
             help="Least severity of a violation that makes the exit status 1.  [default: the policy's]",
+        ),
+        click.option(
+            "--metrics-detail",
+            "detail",
+            type=click.Choice(get_args(Detail)),
+            default="full",
+            show_default=True,
+            envvar="SARHAD_METRICS_DETAIL",
+            help="What prometheus has of each endpoint: low leaves out all but verdict, status and path.",
         ),
         click.option(
             "--output",

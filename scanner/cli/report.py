@@ -14,6 +14,8 @@ from scanner.report.words import LANGUAGES
 
 if TYPE_CHECKING:
     from scanner.report.words import Language
+    from scanner.run import Run
+    from scanner.store import History
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -42,7 +44,8 @@ def report(
 ) -> None:
     r"""Write a finished run in another format: html is one page that needs no network.
 
-    RUN is a JSON file, or one of a store (--store) by its id, or last, or last~1.
+    RUN is a JSON file, or one of a store (--store) by its id, or last, or last~1. Of a store the page has the
+    history of every endpoint, too.
 
     \b
     Examples:
@@ -57,9 +60,20 @@ def report(
     from scanner.report.page import render_page  # noqa: PLC0415  --help does not need it
 
     before = None if previous is None else job.read_run(previous, place)
-    octets = render_page(job.read_run(run, place), before, language)
+    found = job.read_run(run, place)
+    octets = render_page(found, before, language, _history(found, place))
     if output is not None:
         job.replace(output, (octets,))
     else:
         sys.stdout.buffer.write(octets)
         sys.stdout.flush()
+
+
+def _history(run: Run, place: str | None) -> History | None:
+    """What a store's runs judged of every endpoint, up to this one; None without a store."""
+    if place is None:
+        return None
+    from scanner.cli import kept  # noqa: PLC0415  databases are slow to import
+
+    with kept.opened(place) as store:
+        return store.histories(run.started)

@@ -12,6 +12,8 @@ from scanner.files import Files
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scanner.metrics import Detail
+
 
 @click.command()
 @options.inputs
@@ -31,6 +33,7 @@ def scan(
     pcap: Path | None,
     place: str | None,
     format_: str,
+    detail: Detail,
     outputs: tuple[str, ...],
     fail_on: str | None,
     *,
@@ -43,7 +46,7 @@ def scan(
     Example:
       sarhad scan --register register.yaml --vantages vantages.yaml --output json=run.json
     """
-    targets = job.parse_outputs(format_, outputs)
+    targets = job.parse_outputs(format_, outputs, detail)
     inputs = job.load(Files(register, vantages, policy, geodata, territory))
     settings, rates = job.measuring(contact, rate, trust, crawl=crawl)
     if place is None:
@@ -52,12 +55,12 @@ def scan(
                 "--resume finishes the scan that a store has begun; say which with --store"
             )
         run = job.scan(inputs, settings, rates, pcap)
-        return job.finish(run, targets, inputs.policy.fail, fail_on)
+        return job.finish(run, targets, inputs, fail_on)
     from scanner.cli import kept  # noqa: PLC0415  databases are slow to import
 
     with kept.opened(place, create=True) as store, kept.alone(store):
         run, fault = kept.scan(store, inputs, settings, rates, pcap, resume=resume)
-        status = job.finish(run, targets, inputs.policy.fail, fail_on)
+        status = job.finish(run, targets, inputs, fail_on)
     if fault is not None:
         raise kept.message(fault)
     return status

@@ -14,6 +14,7 @@ from probes.document import Document, Model
 from probes.engine.pacing import Rates
 from scanner.daemon.tokens import HASHED
 from scanner.files import Files
+from scanner.metrics import Detail
 from scanner.register import DATA_CLASSES, DataClass
 
 _Rate = Annotated[float, Field(ge=1, le=100_000, allow_inf_nan=False)]
@@ -82,7 +83,7 @@ class Config(Model):
     contact: Annotated[str, Field(max_length=200)] = ""
     rates: Limits = Limits()
     probe: Probing = Probing()
-    metrics_detail: Literal["full", "low"] = "full"
+    metrics_detail: Detail = "full"
     tokens: Annotated[tuple[Token, ...], Field(max_length=100)] = ()
 
     @field_validator("schedules")

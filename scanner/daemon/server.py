@@ -41,8 +41,13 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-# The page states its own policy, by digests of what is in it; this one only forbids to frame it.
-PAGE_POLICY: Final = "frame-ancestors 'none'"
+PAGE_HEADERS: Final = {
+    # The page states its own policy, by digests of what is in it; this one only forbids to frame it.
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    # A browser may keep it, as it can be large, and asks whether it still holds.
+    "Cache-Control": "private, no-cache",
+    "Vary": "Accept-Encoding",
+}
 
 
 class RefusedError(Exception):
@@ -102,7 +107,7 @@ class Server:
         """The last run's, rendered before, and the daemon's own."""
         state = self.known()
         own = state.standing()
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
+        if _takes_gzip(request):
             body, encoding = state.shown.gzip(own), {"Content-Encoding": "gzip"}
         else:
             body, encoding = state.shown.metrics + own, {}
@@ -141,19 +146,31 @@ class Server:
             return web.Response(body=text, content_type="text/plain", charset="utf-8")
         return web.Response(body=text, headers={"Content-Type": PROMETHEUS})
 
-    async def page(self, _request: web.Request) -> web.Response:
-        """What is known now, for a person."""
-        octets = await self.known().page()
-        if octets is None:
-            raise RefusedError(
-                404, "there is no page: no scan has finished yet, or this version renders none"
+    async def page(self, request: web.Request) -> web.Response:
+        """What is known now, for a person; nothing where the browser has that page already."""
+        try:
+            page = await self.known().pages.page()
+        except TimeoutError:
+            raise RefusedError(503, "the page is being rendered", Retry_After="10") from None
+        if page is None:
+            raise RefusedError(404, "there is no page: no scan has finished yet")
+        if any(one.value in {page.tag, "*"} for one in request.if_none_match or ()):
+            response = web.Response(status=304)
+        else:
+            packed = _takes_gzip(request)
+            response = web.Response(
+                body=page.packed if packed else page.plain,
+                content_type="text/html",
+                charset="utf-8",
+                headers={"Content-Encoding": "gzip"} if packed else {},
             )
-        return web.Response(
-            body=octets,
-            content_type="text/html",
-            charset="utf-8",
-            headers={"Content-Security-Policy": PAGE_POLICY},
-        )
+        # A weak one is the same for either encoding (RFC 9110, 8.8.3.3).
+        response.headers.update({"ETag": f'W/"{page.tag}"', **PAGE_HEADERS})
+        return response
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    return "gzip" in request.headers.get("Accept-Encoding", "")
 
 
 def _deadline(request: web.Request, most_s: float) -> float:

@@ -78,6 +78,7 @@ class Service:
                 tasks = [
                     group.create_task(self._scan(state, work)),
                     group.create_task(self._reload_when_told(state)),
+                    group.create_task(state.pages.keep()),
                     group.create_task(self._watchdog()),
                 ]
                 await self._stopped.wait()

@@ -7,7 +7,6 @@ What takes long (reading, rendering) is done in a thread, once for each change a
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import time
 import zlib
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from geodata.snapshot import MANIFEST, GeodataError, Snapshot
 from scanner.daemon.log import log
+from scanner.daemon.page import Known, Pages
 from scanner.daemon.view import view
 from scanner.files import FilesError, load
 from scanner.metrics import RegisterCollector, RunCollector, Standing, StandingCollector, exposition
@@ -65,16 +65,16 @@ class Shown:
 class State:
     """Made by :meth:`begin`. ``scanning`` are the classes that a scan goes on for, none otherwise."""
 
-    def __init__(self, config: Config, inputs: Inputs, runs: dict[DataClass, Run]) -> None:
+    def __init__(self, config: Config, inputs: Inputs, runs: dict[DataClass, Run], pages: Pages) -> None:
         self.config = config
         self.inputs = inputs
         self.runs = runs
+        self.pages = pages
         self.scanning: tuple[DataClass, ...] = ()
         self._stamp = _stamp(config.geodata)
         self._files_ok = self._geodata_ok = True
         self._reloaded_at = time.time()
         self._rendering = asyncio.Lock()
-        self._page: tuple[Run, bytes] | None = None
         self.shown = Shown.of(inputs, {}, config)
 
     @classmethod
@@ -82,13 +82,16 @@ class State:
         """Read the files and the newest stored runs; ``FilesError`` and ``StoreError`` say what is wrong."""
         inputs = await asyncio.to_thread(_read, config)
         runs = await asyncio.to_thread(_stored, store, {one.data_class for one in inputs.register.endpoints})
-        state = cls(config, inputs, runs)
+        state = cls(config, inputs, runs, Pages(store))
         await state._show()
         return state
 
     async def _show(self) -> None:
         async with self._rendering:
-            self.shown = await asyncio.to_thread(Shown.of, self.inputs, dict(self.runs), self.config)
+            inputs, runs = self.inputs, dict(self.runs)
+            self.shown = await asyncio.to_thread(Shown.of, inputs, runs, self.config)
+            if self.shown.view is not None:
+                self.pages.show(Known(self.shown.view, inputs.register, runs))
 
     async def adopt(self, run: Run, classes: Iterable[DataClass]) -> None:
         """From here on, what is known of the classes is what the run found."""
@@ -142,20 +145,6 @@ class State:
                 )
             )
         )
-
-    async def page(self) -> bytes | None:
-        """What is known now as a page of HTML; None before the first run, or without the renderer."""
-        now = self.shown.view
-        if now is None:
-            return None
-        async with self._rendering:
-            if self._page is None or self._page[0] is not now:
-                try:
-                    render = importlib.import_module("scanner.report.page").render_page
-                except ImportError:
-                    return None
-                self._page = now, await asyncio.to_thread(render, now)
-            return self._page[1]
 
 
 def _read(config: Config) -> Inputs:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MOST: Final = 12  # hops, names and headers that are shown of each
 # Headers in which servers and what stands before them name themselves.
 _HEADERS: Final = ("server", "via", "x-served-by", "x-cache", "cf-ray", "x-amz-cf-pop", "x-azure-ref")
+_TELLING: Final = (DnsObservation, TlsObservation, HttpObservation)  # in which an address says what it is
 
 
 class Row(NamedTuple):
@@ -57,6 +58,8 @@ class Cited:
         for one in run.observations:
             if one.id in wanted:
                 self._by_id[one.id] = one
+            if not isinstance(one, _TELLING):
+                continue
             owner = None if isinstance(one, DnsObservation) else one.endpoint
             for said in _itself(one):
                 self._itself[one.address or "", owner][said] = None

@@ -107,7 +107,8 @@ def maps(run: Run) -> tuple[Map, ...]:
         shown += [(home.south, home.west), (home.north, home.east)]
     if shown and (home is None or not all(home.holds(*place) for place in shown)):
         frames.append(("region", frame_around(shown)))
-    return tuple(_map(name, frame, run, vantages, ways) for name, frame in frames)
+    disks = _disks(run, vantages)
+    return tuple(_map(name, frame, run, vantages, disks, ways) for name, frame in frames)
 
 
 def _map(
@@ -115,6 +116,7 @@ def _map(
     frame: Frame,
     run: Run,
     vantages: Mapping[str, VantageUsed],
+    disks: Mapping[_Disk, int],
     ways: Mapping[tuple[Place, Place], Counter[str]],
 ) -> Map:
     width, height = frame.size
@@ -124,7 +126,7 @@ def _map(
         height=height,
         land=outlines(frame, run.country),
         pins=tuple(_pins(frame, vantages.values())),
-        areas=tuple(_areas(frame, run, vantages)),
+        areas=tuple(_areas(frame, disks, vantages)),
         sites=tuple(
             Site(*frame.point(one.latitude, one.longitude), one.city or one.vantage)
             for one in _sites(run)
@@ -176,9 +178,15 @@ def _meet(a: tuple[float, float, float, float], b: tuple[float, float, float, fl
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _areas(frame: Frame, run: Run, vantages: Mapping[str, VantageUsed]) -> Iterator[Area]:
-    """The smallest area of each address, those that are alike as one; the largest first, as lowest."""
-    counts: Counter[tuple[str, str, int]] = Counter()
+class _Disk(NamedTuple):
+    vantage: str
+    kind: str
+    radius_km: int
+
+
+def _disks(run: Run, vantages: Mapping[str, VantageUsed]) -> Counter[_Disk]:
+    """The smallest disk of each address; how many of them are alike."""
+    counts: Counter[_Disk] = Counter()
     for result in run.endpoints:
         for one in result.verdict.addresses:
             disks = [
@@ -188,8 +196,15 @@ def _areas(frame: Frame, run: Run, vantages: Mapping[str, VantageUsed]) -> Itera
             ]
             if disks and 0 <= (least := min(disks))[0] <= _LARGEST_KM:
                 kind: str = one.location if one.location in {"inside", "outside", "edge"} else "other"
-                counts[least[1], kind, math.ceil(least[0] / _ROUND_KM) * round(_ROUND_KM)] += 1
-    for (name, kind, radius_km), count in sorted(counts.items(), key=lambda each: (-each[0][2], each[0])):
+                counts[_Disk(least[1], kind, math.ceil(least[0] / _ROUND_KM) * round(_ROUND_KM))] += 1
+    return counts
+
+
+def _areas(frame: Frame, disks: Mapping[_Disk, int], vantages: Mapping[str, VantageUsed]) -> Iterator[Area]:
+    """An area for disks that are alike; the largest first, as lowest."""
+    for (name, kind, radius_km), count in sorted(
+        disks.items(), key=lambda each: (-each[0].radius_km, each[0])
+    ):
         vantage = vantages[name]
         if frame.holds(vantage.latitude, vantage.longitude):
             drawn_km = max(radius_km, _LEAST[kind] / frame.scale * _KM_PER_DEGREE)

@@ -14,11 +14,12 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import jinja2
 import msgspec
+from jinja2.compiler import CodeGenerator
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup, escape
 
@@ -32,18 +33,20 @@ from scanner.report.words import DIRECTIONS, LANGUAGES, NAMES, Words, shipped_wo
 from scanner.verdict import ASSURANCES, LOCATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from geodata.claim import Claim
     from scanner.drift import Change
     from scanner.report.words import Language
     from scanner.run import EndpointResult, Run
-    from scanner.verdict import AddressVerdict, EndpointVerdict, SetAside
+    from scanner.store import History, Period
+    from scanner.verdict import AddressVerdict, Dependency, EndpointVerdict, SetAside
 
 # Gravest first: what an endpoint's status asks of whoever reads.
 ATTENTION: Final = ("violation", "indeterminate", "waived")
 MOST_UNPACKED: Final = 500  # endpoints of a page with all in plain sight
 _CHUNK: Final = 100  # endpoints that are packed together
+_REMEMBERED: Final = 4096  # texts, as they are shown: most of what a run says it says many times
 MEANT: Final = {"location": LOCATIONS, "assurance": ASSURANCES, "status": STATUSES}
 POLICY: Final = (
     "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:;"
@@ -57,11 +60,19 @@ def render(run: Run) -> bytes:
     return render_page(run)
 
 
-def render_page(run: Run, previous: Run | None = None, language: Language = "en") -> bytes:
-    """The page as UTF-8; with ``previous`` also what changed since. ``language`` is what it begins in."""
+def render_page(
+    run: Run,
+    previous: Run | None = None,
+    language: Language = "en",
+    history: History | None = None,
+) -> bytes:
+    """The page as UTF-8; with ``previous`` also what changed since, with ``history`` what was before.
+
+    ``language`` is what it begins in.
+    """
     changes = () if previous is None else drift(previous, run)
     words = Words(language)
-    bodies = _Bodies(run, words, changes)
+    bodies = _Bodies(run, words, changes, {} if history is None else history.periods)
     page = _environment().get_template("page.html")
     return page.render(
         t=words,
@@ -72,6 +83,7 @@ def render_page(run: Run, previous: Run | None = None, language: Language = "en"
         packed=bodies.packed,
         previous=previous,
         changes=changes,
+        history=history,
         languages=[(one, NAMES[one], DIRECTIONS[one]) for one in LANGUAGES],
         language=language,
         direction=DIRECTIONS[language],
@@ -92,7 +104,13 @@ class _Bodies:
     Of many endpoints it is kept apart, some of them together, compressed: they are much alike.
     """
 
-    def __init__(self, run: Run, words: Words, changes: Iterable[Change]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        words: Words,
+        changes: Iterable[Change],
+        periods: Mapping[str, tuple[Period, ...]],
+    ) -> None:
         environment = _environment()
         self.packed = len(run.endpoints) > MOST_UNPACKED
         self._body = environment.get_template("body.html")
@@ -103,6 +121,7 @@ class _Bodies:
             "cited": Cited(run),
             "claims_of": partial(_claims, run),
             "changes_of": _grouped((one.endpoint, one) for one in changes),
+            "periods_of": periods,
         }
         self._chunks: list[Markup] = []
         self._chunk: list[str] = []
@@ -179,11 +198,13 @@ def _controls(run: Run) -> Iterator[tuple[str, str, str]]:
             yield str(name), _text(control.get("title")), _text(control.get("clause"))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _run_text(text: str) -> Markup:
     """Words of the run itself, which are English."""
     return Markup(f'<span class="run" lang="en" dir="ltr">{escape(printable(text))}</span>')  # noqa: S704
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _moment(time: str) -> str:
     """A run's time for people, who read it in UTC and to the second."""
     return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -202,6 +223,10 @@ def _aside(verdict: EndpointVerdict) -> list[tuple[str, SetAside]]:
     return [(one.address, claim) for one in verdict.addresses for claim in one.set_aside]
 
 
+def _dependencies(verdict: EndpointVerdict) -> list[Dependency]:
+    return sorted(verdict.dependencies, key=lambda one: one.location != "outside")
+
+
 def _sites(verdict: EndpointVerdict) -> list[tuple[str, Any]]:
     return [(one.address, site) for one in verdict.addresses for site in one.sites]
 
@@ -215,14 +240,41 @@ def _network(claim: Claim) -> str:
     return " ".join(part for part in (number, claim.network) if part)
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _escaped(text: str) -> Markup:
+    """Text as it is shown."""
+    return escape(printable(text))
+
+
+def _shown(value: Any) -> Markup:
+    """A value as every template shows it."""
+    if type(value) is Markup:
+        return value
+    return _escaped(value) if type(value) is str else escape(value)
+
+
+class _Generator(CodeGenerator):
+    """Leaves it to :func:`_shown` to escape a value: to ask twice takes as long as all the rest."""
+
+    def _output_child_pre(self, *_: object) -> None:
+        self.write("environment.finalize(")
+
+    def _output_child_post(self, *_: object) -> None:
+        self.write(")")
+
+
+class _Environment(jinja2.Environment):
+    code_generator_class = _Generator
+
+
 @cache
 def _environment() -> jinja2.Environment:
     loader = jinja2.PackageLoader("scanner.report")
-    environment = jinja2.Environment(
+    environment = _Environment(
         loader=loader,
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: printable(value) if type(value) is str else value,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -242,12 +294,11 @@ def _environment() -> jinja2.Environment:
         trusted=lambda vantage: vantage.location_ok,
         scrubbed=lambda verdict: verdict.scrubbed,
         aside_of=_aside,
+        dependencies_of=_dependencies,
         sites_of=_sites,
         nearest=_nearest,
-        network=_network,
-        run_text=_run_text,
-        moment=_moment,
     )
+    environment.filters.update(network=_network, run_text=_run_text, moment=_moment, spaced=" ".join)
     return environment
 
 

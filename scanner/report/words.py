@@ -28,21 +28,17 @@ def shipped_words() -> Table:
     return words
 
 
-class Words:
+class Words(dict[str, Markup]):
     """The texts in one language, marked with their names so that the page can change language by itself."""
 
     def __init__(self, language: Language) -> None:
         self.language = language
         self._plain = {name: text[language] for name, text in shipped_words().items()}
-        self._marked = {
-            name: Markup('<span data-t="{}">{}</span>').format(name, text)
+        super().__init__(
+            (name, Markup('<span data-t="{}">{}</span>').format(name, text))
             for name, text in self._plain.items()
-        }
+        )
         self._badges: dict[tuple[str, str], Markup] = {}
-
-    def __call__(self, name: str) -> Markup:
-        """A fixed text; KeyError where there is none of that name."""
-        return self._marked[name]
 
     def plain(self, name: str) -> str:
         """The same as an attribute's value."""
@@ -51,14 +47,14 @@ class Words:
     def of(self, group: str, value: Any) -> Markup | str:
         """A value of the run, in words where there are any: a later version's value is shown as it is."""
         if value is None:
-            return self._marked["none"]
-        return self._marked.get(f"{group}.{value}", printable(str(value)))
+            return self["none"]
+        return self.get(f"{group}.{value}", printable(str(value)))
 
     def badge(self, group: str, value: str) -> Markup:
         """A value of the run as a coloured word; ``group`` has all of its values."""
         known = self._badges.get((group, value))
         if known is None:
-            text = self._marked[f"{group}.{value}"]
+            text = self[f"{group}.{value}"]
             known = self._badges[group, value] = Markup('<span class="badge {}">{}</span>').format(
                 value, text
             )
@@ -66,4 +62,4 @@ class Words:
 
     def rule(self, name: str) -> Markup | str:
         """What a rule says; nothing of one that a later version has."""
-        return self._marked.get(f"rule.{name}", "")
+        return self.get(f"rule.{name}", "")

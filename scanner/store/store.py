@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import delete, insert, not_, select, update
 
 from scanner.run import EndpointResult, Run
+from scanner.store import history
 from scanner.store.database import Database
 from scanner.store.errors import StoreError
 from scanner.store.journal import Journal
@@ -26,17 +27,18 @@ from scanner.store.records import compress, instant, pack, parts, unpack, unpack
 from scanner.store.tables import OBSERVATIONS, RUNS, UNFINISHED, VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
 
     from scanner.retention import Retention
+    from scanner.store.history import History, Period
     from scanner.store.journal import Circumstances
 
 _LAST: Final = re.compile(r"last(?:~([0-9]{1,9}))?")
 _AFTER: Final = "\x7f"  # sorts after whatever an id can go on with
-_ROWS: Final = 500  # that are fetched at a time
+_SOUGHT: Final = 100  # endpoints
 _SUMMARY: Final = (
     RUNS.c.id,
     RUNS.c.started,
@@ -65,26 +67,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     violations: int
     undecided: int
     observations_removed: str | None
-
-
-class Period(msgspec.Struct, frozen=True, kw_only=True):
-    """Runs one after the other that judged an endpoint alike, from ``first`` (at ``since``) to ``last``.
-
-    ``rule`` and ``reason`` are the last one's.
-    """
-
-    first: str
-    since: str
-    last: str
-    until: str
-    runs: int
-    location: str
-    assurance: str | None
-    path: str
-    status: str
-    addresses: tuple[str, ...]
-    rule: str
-    reason: str
 
 
 class Pruned(NamedTuple):
@@ -251,22 +233,39 @@ class Store:
 
         :class:`StoreError` (``unknown``), with the nearest name, where no run has such an endpoint.
         """
-        query = (
-            select(VERDICTS, RUNS.c.id)
-            .join(RUNS, RUNS.c.number == VERDICTS.c.run)
-            .where(VERDICTS.c.endpoint == endpoint)
-            .order_by(VERDICTS.c.started.desc(), VERDICTS.c.run.desc())
-            .execution_options(yield_per=_ROWS)
-        )
         with self._database.reading() as connection:
             periods = []
             if endpoint.isprintable():
-                with contextlib.closing(connection.execute(query)) as rows:
-                    periods = list(itertools.islice(_periods(rows), limit))
+                with contextlib.closing(history.of_endpoint(connection, endpoint)) as found:
+                    periods = list(itertools.islice(found, limit))
             if not periods:
                 like = self._like(connection, endpoint)
                 raise StoreError(f"{self.name}: no run has an endpoint {endpoint!r}{like}", "unknown")
         return periods
+
+    def previous(self, started: str, endpoints: Sequence[str]) -> str | None:
+        """The id of the newest run that began before ``started`` and judged one of some endpoints.
+
+        Of many endpoints the first are looked for.
+        """
+        query = (
+            select(RUNS.c.id)
+            .join(VERDICTS, RUNS.c.number == VERDICTS.c.run)
+            .where(VERDICTS.c.endpoint.in_(endpoints[:_SOUGHT]), VERDICTS.c.started < instant(started))
+            .order_by(VERDICTS.c.started.desc(), VERDICTS.c.run.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            found: str | None = connection.scalar(query)
+        return found
+
+    def histories(self, until: str) -> History | None:
+        """The newest periods of every endpoint, of runs that began at ``until`` (RFC 3339) or before.
+
+        Bounded (see :mod:`scanner.store.history`); None where there is no such run.
+        """
+        with self._database.reading() as connection:
+            return history.of_all(connection, instant(until))
 
     @staticmethod
     def _like(connection: Connection, endpoint: str) -> str:
@@ -318,29 +317,3 @@ def _verdict(
         "addresses": " ".join(one.address for one in verdict.addresses),
         "document": compress(octets),
     }
-
-
-def _alike(row: Row[Any]) -> tuple[Any, ...]:
-    """What makes two verdicts the same to somebody who asks what changed."""
-    return row.location, row.assurance, row.path, row.status, row.addresses
-
-
-def _periods(rows: Iterable[Row[Any]]) -> Iterator[Period]:
-    """Verdicts of one endpoint, newest first, as periods of equal ones."""
-    for _, (newest, *older) in itertools.groupby(rows, _alike):
-        oldest = older[-1] if older else newest
-        last = unpack(newest.document, EndpointResult).verdict
-        yield Period(
-            first=oldest.id,
-            since=oldest.started,
-            last=newest.id,
-            until=newest.started,
-            runs=1 + len(older),
-            location=newest.location,
-            assurance=newest.assurance,
-            path=newest.path,
-            status=newest.status,
-            addresses=tuple(newest.addresses.split()),
-            rule=last.rule,
-            reason=last.reason,
-        )

@@ -28,7 +28,8 @@ from probes.observation import (
 )
 from scanner.policy import Finding
 from scanner.run import EndpointResult, FileUsed, Run, SourceUsed, Tool, VantageUsed
-from scanner.verdict import AddressVerdict, EndpointVerdict, SetAside
+from scanner.store import History, Period
+from scanner.verdict import AddressVerdict, Dependency, EndpointVerdict, SetAside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +94,36 @@ def sample(
     )
 
 
+def past(name: Callable[[str], str] = lambda text: text) -> History:
+    """What runs judged of the first endpoint of :func:`sample`: abroad for three runs, inside before."""
+    place: tuple[tuple[Location, FindingStatus, int], ...] = (
+        ("outside", "violation", 3),
+        ("inside", "compliant", 9),
+    )
+    return History(
+        "2026-10-01T00:00:00.000000Z",
+        {
+            name("indus/web/0.indus.example"): tuple(
+                Period(
+                    first=f"run-{location}",
+                    since="2026-10-01T00:00:00.000000Z",
+                    last=f"run-{location}",
+                    until="2026-10-31T00:00:00.000000Z",
+                    runs=runs,
+                    location=location,
+                    assurance="proved",
+                    path="domestic",
+                    status=status,
+                    addresses=("198.18.0.7", name("198.18.0.8")),
+                    rule="territory",
+                    reason=name(f"It was {location} then."),
+                )
+                for location, status, runs in place
+            )
+        },
+    )
+
+
 def _vantage(id_: str, city: str, latitude: float, longitude: float) -> VantageUsed:
     return VantageUsed(
         id=id_, city=city, latitude=latitude, longitude=longitude, location_error_km=5.0, kind="local"
@@ -142,6 +173,28 @@ def _endpoint(
             path_reason=name("It leaves."),
             path_evidence=(f"{endpoint}@khi:trace",),
             addresses=(address,),
+            dependencies=(
+                Dependency(
+                    relation="nameserver",
+                    host=name("ns.indus.example"),
+                    location="inside",
+                    assurance="claimed",
+                    rule="claims",
+                    reason=name("198.18.0.53: One family says so."),
+                    countries=("PK",),
+                    addresses=("198.18.0.53",),
+                ),
+                Dependency(
+                    relation="mail",
+                    host=name("mx.example"),
+                    location="outside",
+                    assurance="corroborated",
+                    rule="claims",
+                    reason=name("198.18.0.25: Two families say so."),
+                    countries=(name("SG"),),
+                    addresses=("198.18.0.25", "198.18.0.26"),
+                ),
+            ),
         ),
         findings=(
             Finding(

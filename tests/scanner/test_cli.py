@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,22 @@ class TestJudge:
         second = self._judge(tmp_path, register, vantages, line, TZ="Asia/Karachi", PYTHONHASHSEED="7")
         assert first.stdout == second.stdout
         assert json.loads(first.stdout)["schema"] == "sarhad.run/1"
+
+    @pytest.mark.parametrize("environment", [{}, {"SARHAD_METRICS_DETAIL": "low"}])
+    def test_metrics_of_little_detail(
+        self, tmp_path: Path, register: Path, vantages: Path, environment: dict[str, str]
+    ) -> None:
+        file, output = tmp_path / "observations.jsonl", tmp_path / "sarhad.prom"
+        file.write_text(json.dumps(self._record(0.5)) + "\n")
+        common = ("judge", file, f"--register={register}", f"--vantages={vantages}", "--format=prometheus")
+        done = sarhad(*common, f"--output=prometheus={output}", **environment)
+        named = set(re.findall(r"^residency_\w+", done.stdout, re.MULTILINE))
+        assert ("residency_endpoint_assurance" in named) == (not environment)
+        assert ("residency_probe_rtt_seconds" in named) == (not environment)
+        assert "residency_endpoint_policy_status" in named
+        assert "residency_provider_accreditation_expiry_timestamp_seconds" in named
+        assert output.read_text() == done.stdout
+        assert environment or done.stdout != sarhad(*common, "--metrics-detail=low").stdout
 
     def test_a_documentation_address_is_special(self, tmp_path: Path, register: Path, vantages: Path) -> None:
         done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5)))

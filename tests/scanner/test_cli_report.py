@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from scanner.cli.report import report
 from scanner.report.formats import FORMATS
 from scanner.run import encode
+from scanner.store import Store
 from tests.scanner.anyrun import sample
 
 if TYPE_CHECKING:
@@ -52,6 +54,29 @@ class TestReport:
         page = called(run, "--previous", before, "--language", "ur").stdout
         assert '<html lang="ur" dir="rtl">' in page
         assert 'id="changes"' in page
+
+
+class TestHistory:
+    """A page of a run that is in a store, or was, has what was judged before."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Path:
+        place = tmp_path / "sarhad.db"
+        before = replace(sample(), id="before", started="2026-10-01T00:00:00Z")
+        after = replace(sample(status="waived"), id="after", started="2026-11-02T00:00:00Z")
+        with Store.open(str(place), create=True) as store:
+            for one in (before, sample(), after):
+                store.add(one)
+        return place
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_up_to_that_run(self, store: Path, run: Path, stored: bool) -> None:
+        page = called(sample().id if stored else run, "--store", store).stdout
+        assert "<bdi>2026-10-01 00:00:00 UTC</bdi></th><td><bdi>2026-11-01 00:00:00 UTC</bdi>" in page
+        assert "2026-11-02" not in page
+
+    def test_without_a_store_there_is_none(self, run: Path) -> None:
+        assert "2026-10-01" not in called(run).stdout
 
 
 class TestFaults:

@@ -59,10 +59,11 @@ class TestHistory:
         assert newest["rule"] == "territory"
 
     def test_an_unknown_endpoint(self, stored: Path) -> None:
-        done = sarhad("history", "indus/web/portale", "--store", stored)
+        done = sarhad("history", "indus/web/portale.example", "--store", stored)
         assert (done.returncode, done.stdout) == (2, "")
         assert (
-            f"{stored}: no run has an endpoint 'indus/web/portale'; did you mean '{ENDPOINT}'?" in done.stderr
+            f"{stored}: no run has an endpoint 'indus/web/portale.example'; did you mean '{ENDPOINT}'?"
+            in done.stderr
         )
 
 

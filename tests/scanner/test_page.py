@@ -27,7 +27,7 @@ from scanner.report.outline import frame_around, home_frame
 from scanner.report.page import render_page
 from scanner.report.words import LANGUAGES, shipped_words
 from scanner.run import Run, VantageUsed
-from tests.scanner.anyrun import HOSTILE, PAYLOADS, runs, sample
+from tests.scanner.anyrun import HOSTILE, PAYLOADS, past, runs, sample
 
 TEMPLATES = Path(page.__file__).parent / "templates"
 VOID = {"meta", "link", "br", "input"}
@@ -72,7 +72,7 @@ def meta(octets: bytes) -> str:
     return str(policy.decode().replace("&#39;", "'"))
 
 
-PLAIN = Tree(render_page(sample(), sample(status="compliant")))
+PLAIN = Tree(render_page(sample(), sample(status="compliant"), history=past()))
 TAGS = set(PLAIN.tags)
 NAMES = {name for name, _ in PLAIN.attributes}
 
@@ -81,7 +81,13 @@ class TestInert:
     """What was written by whoever is checked is shown, and does nothing."""
 
     def test_hostile_text_makes_no_tag_and_no_attribute(self) -> None:
-        tree = Tree(render_page(sample(lambda _: HOSTILE), sample(lambda text: text + HOSTILE)))
+        tree = Tree(
+            render_page(
+                sample(lambda _: HOSTILE),
+                sample(lambda text: text + HOSTILE),
+                history=past(lambda _: HOSTILE),
+            )
+        )
         assert set(tree.tags) <= TAGS
         assert {name for name, _ in tree.attributes} <= NAMES
         assert tree.tags.count("script") == 2
@@ -110,6 +116,11 @@ class TestInert:
             inner = Tree(body.encode())
             assert set(inner.tags) <= TAGS
             assert "<script>window.owned=1</script>" in "".join(inner.text)
+
+    def test_what_is_no_text_is_escaped_too(self) -> None:
+        shown = page._environment().from_string("{{ one }}{{ other }}").render(one=[HOSTILE], other=7)
+        assert "<" not in shown
+        assert shown.endswith("7")
 
     def test_an_address_of_a_link_is_never_the_runs(self) -> None:
         tree = Tree(render_page(sample(lambda _: "javascript:alert(1)")))
@@ -173,6 +184,20 @@ class TestWhole:
         assert 'id="changes"' in octets.decode()
         assert 'id="changes"' not in render_page(sample()).decode()
 
+    def test_what_it_depends_on_with_that_abroad_first(self) -> None:
+        text = " ".join(Tree(render_page(sample())).text)
+        for part in ("mx.example", "Takes its mail", "198.18.0.25 198.18.0.26", "Two families say so."):
+            assert part in text, part
+        assert text.index("mx.example") < text.index("ns.indus.example")
+
+    def test_the_history_of_an_endpoint(self) -> None:
+        text = " ".join(Tree(render_page(sample(), history=past())).text)
+        for part in ("2026-10-01 00:00:00 UTC", "198.18.0.7 198.18.0.8", "It was inside then."):
+            assert part in text, part
+        assert text.index("It was outside then.") < text.index("It was inside then.")
+        assert text.count("It was outside then.") == 1, "of the other endpoint nothing is known"
+        assert shipped_words()["detail.history"]["en"] not in " ".join(Tree(render_page(sample())).text)
+
     def test_the_gravest_is_first(self) -> None:
         octets = render_page(sample(status="waived", endpoints=3)).decode()
         attention = octets[octets.index('id="attention"') : octets.index('id="map"')]
@@ -226,6 +251,7 @@ class TestWords:
             ("deployment", get_args(Deployment)),
             ("meaning", get_args(Meaning)),
             ("change", get_args(drift.Kind)),
+            ("relation", get_args(verdict.Relation)),
         ],
     )
     def test_every_value_of_a_run_has_a_word(self, group: str, values: tuple[str, ...]) -> None:
@@ -233,8 +259,8 @@ class TestWords:
 
     def test_every_text_is_used(self) -> None:
         sources = "".join(one.read_text(encoding="utf-8") for one in TEMPLATES.glob("*.html"))
-        # By a group's name and a value's: "group." ~ value, t.of("group", value), badge("group", value).
-        groups = set(re.findall(r'"([\w.]+)\." ~|(?:t\.of|badge)\("(\w+)"', sources))
+        # By a group's name and a value's: "group." + value, t.of("group", value), badge("group", value).
+        groups = set(re.findall(r'"([\w.]+)\." \+|(?:t\.of|badge)\("(\w+)"', sources))
         known = {part for group in groups for part in group} | set(page.MEANT) | {"means", "rule"}
         for name in shipped_words():
             assert f'"{name}"' in sources or name.rpartition(".")[0] in known, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,14 +11,15 @@ import pytest
 
 from scanner.report import page
 from scanner.report.page import render_page
-from scanner.report.words import shipped_words
-from tests.scanner.anyrun import HOSTILE, sample
+from scanner.report.words import LANGUAGES, shipped_words
+from tests.scanner.anyrun import HOSTILE, past, sample
 from tests.scanner.browser import Tab, chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from scanner.report.words import Language
     from scanner.run import Run
 
 pytestmark = pytest.mark.browser
@@ -69,7 +71,9 @@ class TestLoading:
     """The page is one file, and whatever stands in it does nothing."""
 
     async def test_nothing_is_fetched_and_nothing_complained_of(self, port: int, tmp_path: Path) -> None:
-        path = written(tmp_path, sample(lambda text: text + HOSTILE))
+        path = written(
+            tmp_path, sample(lambda text: text + HOSTILE), history=past(lambda text: text + HOSTILE)
+        )
         async with Tab.open(port) as tab:
             await tab.load(path)
             await tab.value("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -101,7 +105,7 @@ class TestLoading:
                 "[...document.querySelectorAll('details')].map((one) => { one.open = true;"
                 " return one.querySelectorAll('table').length })"
             )
-            assert shown == [6, 6]
+            assert shown == [7, 7]
 
 
 class TestMap:
@@ -156,6 +160,46 @@ class TestLanguages:
         assert english == ["en", "ltr", title["en"], title["en"], False, contents["en"], "ltr", "en"]
         assert urdu == ["ur", "rtl", title["ur"], title["ur"], True, contents["ur"], "ltr", "ur"]
         assert left == 0
+
+
+class TestEvidence:
+    """What was before, and what else an endpoint hangs on, stands in its tables, in either language."""
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    async def test_history_and_dependencies(self, port: int, tmp_path: Path, language: Language) -> None:
+        table = (
+            "(caption) => [...document.querySelectorAll('details')].map((one) => { one.open = true;"
+            " const found = [...one.querySelectorAll('table')].find((each) => each.caption.textContent ==="
+            " caption); return found ? [...found.tBodies[0].rows].map((row) => [...row.cells]"
+            ".map((cell) => cell.textContent)) : null })"
+        )
+        words = {name: text[language] for name, text in shipped_words().items()}
+        async with Tab.open(port) as tab:
+            await tab.load(written(tmp_path, sample(), history=past()))
+            await tab.value(f"document.querySelector('[data-language={language}]').click()")
+            first, other = await tab.value(f"({table})({json.dumps(words['detail.history'])})")
+            assert [row[2:] for row in first] == [
+                [
+                    runs,
+                    f"{words[f'location.{location}']} ({words['assurance.proved']})",
+                    words["path.domestic"],
+                    words[f"status.{status}"],
+                    "198.18.0.7 198.18.0.8",
+                    f"It was {location} then.",
+                ]
+                for runs, location, status in (("3", "outside", "violation"), ("9", "inside", "compliant"))
+            ]
+            assert first[0][:2] == ["2026-10-01 00:00:00 UTC", "2026-10-31 00:00:00 UTC"]
+            assert other is None
+            depends, _ = await tab.value(f"({table})({json.dumps(words['detail.dependencies'])})")
+            assert [row[:2] for row in depends] == [
+                ["mx.example", words["relation.mail"]],
+                ["ns.indus.example", words["relation.nameserver"]],
+            ]
+            assert depends[0][2:4] == [
+                "198.18.0.25 198.18.0.26",
+                f"{words['location.outside']} ({words['assurance.corroborated']})",
+            ]
 
 
 class TestKeyboard:
@@ -232,6 +276,7 @@ class TestPacked:
                 "document.querySelectorAll('details')[2].querySelector('summary').textContent"
             )
             assert "198.18.0.1" in text
+            assert "mx.example" in text
             assert await tab.value("typeof window.owned") == "undefined"
             assert tab.complaints() == []
 

@@ -10,53 +10,56 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from scanner import metrics
+from probes.document import Document
+from scanner.metrics import RegisterCollector, RunCollector, Standing, StandingCollector, exposition
+from scanner.register import parse_register
+from tests.scanner.store import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from scanner.run import Run
 
-# What the daemon exports of itself and of its register, beside a run's metrics.
-OF_THE_DAEMON = """\
-# TYPE residency_provider_accreditation_expiry_timestamp_seconds gauge
-residency_provider_accreditation_expiry_timestamp_seconds{provider="indus"} 4102444800
-# TYPE residency_waiver_expiry_timestamp_seconds gauge
-residency_waiver_expiry_timestamp_seconds{provider="indus",service="web",endpoint="indus/web/portal"\
-,data_class="restricted"} 4102444800
-# TYPE residency_endpoint_addresses gauge
-residency_endpoint_addresses{provider="indus",service="web",endpoint="indus/web/portal"\
-,data_class="restricted",family="ipv4",country="SG"} 1
-# TYPE residency_reload_success gauge
-residency_reload_success 1
-"""
+# What the daemon of the runs in tests/scanner/store has registered.
+REGISTER = {
+    "version": 1,
+    "country": "PK",
+    "providers": [
+        {
+            "id": "indus",
+            "name": "Indus",
+            "accreditation": {"status": "accredited", "expires": "2099-12-31"},
+            "services": [
+                {
+                    "id": "web",
+                    "deployment": "government",
+                    "data_class": "restricted",
+                    "endpoints": ["portal.example"],
+                }
+            ],
+        }
+    ],
+    "waivers": [{"endpoint": runs.ENDPOINT, "issuer": "Office", "reason": "test", "expires": "2099-12-31"}],
+}
 WAIT_S = 30
 
 
 def exported(run: Run) -> str:
     """The metrics of a daemon whose last run is this."""
-    text = metrics.render(run).decode()
-    labelled = {
-        family.name
-        for family in text_string_to_metric_families(text)
-        if family.name != "residency_endpoint_addresses" or "country" in family.samples[0].labels
-    }
-    own = "".join(
-        f"# TYPE {block}"
-        for block in OF_THE_DAEMON.split("# TYPE ")[1:]
-        if block.split(" ", 1)[0] not in labelled
+    register = parse_register(
+        Document.parse(json.dumps(REGISTER).encode(), "register.yaml"), date(2026, 11, 1)
     )
-    if "# TYPE residency_endpoint_addresses" in own:
-        text = "".join(
-            line for line in text.splitlines(keepends=True) if "residency_endpoint_addresses" not in line
-        )
-    return text + own
+    finished = datetime.fromisoformat(run.finished).timestamp()
+    standing = Standing(
+        scanning=False, reload_ok=True, reloaded_at=finished, covered={"restricted": finished}
+    )
+    collectors = (RunCollector(run), RegisterCollector(register), StandingCollector(standing))
+    return exposition(*collectors).decode()
 
 
 class Exporter:

@@ -31,7 +31,7 @@ DASHBOARDS = {
     name: json.loads((CONFIG / "grafana/dashboards" / name).read_text(encoding="utf-8")) for name in FILES
 }
 PANELS = [(name, panel) for name, each in DASHBOARDS.items() for panel in each["panels"]]
-VALUES = {"provider": "indus", "endpoint": "indus/web/portal", "data_class": ".*", "home": "PK"}
+VALUES = {"provider": "indus", "endpoint": runs.ENDPOINT, "data_class": ".*", "home": "PK"}
 # Labels that Prometheus itself gives, and those of the alerts.
 OWN_LABELS = {"job", "instance", "alertname", "alertstate", "severity"}
 each_panel = pytest.mark.parametrize(

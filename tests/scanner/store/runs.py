@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scanner.policy import FindingStatus
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
-ENDPOINT = "indus/web/portal"
+ENDPOINT = "indus/web/portal.example"
 
 
 def time(day: float) -> str:

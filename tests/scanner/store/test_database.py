@@ -23,7 +23,7 @@ from sqlalchemy import inspect, text
 from scanner.store import Store, StoreError, database
 from scanner.store.tables import METADATA, REVISION, VERSION_TABLE
 from tests.scanner.store.conftest import PASSWORD
-from tests.scanner.store.runs import run
+from tests.scanner.store.runs import ENDPOINT, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,7 +195,7 @@ class TestSqlite:
             try:
                 with Store.open(str(path)) as store:
                     assert store.run("last") == run(1, pings=2000)
-                    store.history("indus/web/portal", 9)
+                    store.history(ENDPOINT, 9)
             except StoreError as error:
                 assert "is damaged" in str(error)  # noqa: PT017  it is one or the other
                 found.append(error.code)

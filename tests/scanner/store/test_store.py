@@ -17,7 +17,7 @@ from scanner.policy import Policy
 from scanner.retention import Retention
 from scanner.rulebook import load_policy
 from scanner.run import Run, encode
-from scanner.store import Pruned, Store, StoreError
+from scanner.store import Pruned, Store, StoreError, history
 from scanner.store.records import PART
 from tests.scanner.store.runs import ENDPOINT, RUNS, START, result, run, time
 
@@ -180,12 +180,74 @@ class TestHistory:
             one.address for one in changed.verdict.addresses
         )
 
-    @pytest.mark.parametrize("wrong", ["indus/web/portla", "", "\0", "\udc80"])
+    @pytest.mark.parametrize("wrong", ["indus/web/portla.example", "", "\0", "\udc80"])
     def test_an_unknown_endpoint_is_named_with_the_nearest(self, store: Store, wrong: str) -> None:
         store.add(run(0))
         with pytest.raises(StoreError, match="no run has an endpoint") as error:
             store.history(wrong, 9)
-        assert ("did you mean 'indus/web/portal'?" in str(error.value)) == ("portla" in wrong)
+        assert (f"did you mean '{ENDPOINT}'?" in str(error.value)) == ("portla" in wrong)
+
+
+class TestHistories:
+    """The history of every endpoint at once says what that of each does, as far as it is read."""
+
+    DAYS = (
+        ("inside", "edge"),
+        ("inside", "inside"),
+        ("outside", "inside"),
+        ("inside", None),  # the other one was not judged
+        ("inside", "inside"),
+        ("edge", "edge"),
+    )
+    OTHER = "indus/web/other"
+
+    @pytest.fixture(autouse=True)
+    def _kept(self, store: Store) -> None:
+        for day, places in enumerate(self.DAYS):
+            each = zip((ENDPOINT, self.OTHER), places, strict=True)
+            results = [
+                result(name, location=place, reason=f"As of day {day}.") for name, place in each if place
+            ]
+            store.add(run(day, *results))
+
+    def test_each_is_as_it_is_alone(self, store: Store) -> None:
+        found = store.histories(time(5))
+        assert found is not None
+        assert found.since == time(0)
+        assert [one.runs for one in found.periods[ENDPOINT]] == [1, 2, 1, 2]
+        assert [one.runs for one in found.periods[self.OTHER]] == [1, 3, 1]
+        for name in (ENDPOINT, self.OTHER):
+            assert list(found.periods[name]) == store.history(name, 9)
+
+    def test_what_came_later_is_left_out(self, store: Store) -> None:
+        found = store.histories("2026-11-03T05:00:00+05:00")  # as day 2, in another zone
+        assert found is not None
+        assert [(one.location, one.until) for one in found.periods[ENDPOINT]] == [
+            ("outside", time(2)),
+            ("inside", time(1)),
+        ]
+        assert store.histories(time(-1)) is None
+
+    def test_as_many_periods_as_are_shown(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(history, "MOST_PERIODS", 2)
+        found = store.histories(time(5))
+        assert found is not None
+        for name in (ENDPOINT, self.OTHER):
+            assert list(found.periods[name]) == store.history(name, 2)
+
+    @pytest.mark.parametrize(("most", "days"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (99, 6)])
+    def test_as_many_verdicts_as_are_read(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, most: int, days: int
+    ) -> None:
+        monkeypatch.setattr(history, "MOST_VERDICTS", most)
+        found = store.histories(time(5))
+        assert found is not None
+        assert found.since == time(6 - days)
+
+    def test_it_takes_few_statements(self, store: Store) -> None:
+        asked = statements(store)
+        store.histories(time(5))
+        assert sum("SELECT" in one and "verdicts" in one for one in asked) <= 2 * len(self.DAYS)
 
 
 class TestRetention:

@@ -55,8 +55,9 @@ tools:
 		config/install-packages "$${missing[@]}" || echo "Going on without them: the tests that need them are skipped." >&2; \
 	fi
 
+# Tests that need network namespaces run one after the other, beside all others: see tests/conftest.py.
 test: $(VENV)/dev.stamp tools
-	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest $(PYTEST)
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup $(PYTEST)
 
 # A peer that cannot be had here is named in the table.
 $(VENV)/bench.stamp: $(VENV)/run.stamp requirements-bench.lock

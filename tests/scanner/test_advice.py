@@ -10,7 +10,7 @@ from geodata.territory import Disk, Territory
 from scanner.advice import advise, sentence
 from scanner.run import EndpointResult, Run, Tool, VantageUsed, encode
 from scanner.verdict import AddressVerdict, EndpointVerdict
-from tests.scanner.test_cli import sarhad
+from tests.scanner.test_cli import call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,13 +118,13 @@ class TestCommand:
     def test_advice(self, tmp_path: Path) -> None:
         path = tmp_path / "run.json"
         path.write_bytes(encode(run(FAR, site="Multan")))
-        assert "A vantage in Multan" in sarhad("advise", path).stdout
-        assert json.loads(sarhad("advise", path, "--format=json").stdout)[0]["city"] == "Multan"
+        assert "A vantage in Multan" in call("advise", path).stdout
+        assert json.loads(call("advise", path, "--format=json").stdout)[0]["city"] == "Multan"
 
     @pytest.mark.parametrize("octets", [b"", b"{}", b'{"schema":"sarhad.run/2"}', b"[" * 9999, b"\xff"])
     def test_no_run(self, octets: bytes, tmp_path: Path) -> None:
         path = tmp_path / "run.json"
         path.write_bytes(octets)
-        found = sarhad("advise", path)
+        found = call("advise", path)
         assert found.returncode == 2
         assert "run.json: is no run of sarhad" in found.stderr

@@ -276,9 +276,8 @@ class TestOrdinaryUser:
             chain.ip(namespace, "route", "add", "10.9.73.0/24", "via", via)
         chain.ip(chain.routers[1], "route", "add", "prohibit", "10.9.73.0/24")
         for method, port in (("icmp", 0), ("udp", 0), ("tcp", 81)):
-            for _ in range(
-                5
-            ):  # Linux refuses to one asker no more than a few in a row, and then one a second
+            # Linux tells one asker no more than a few in a row, and then one a second.
+            for _ in range(5):
                 found, _ = await as_nobody(chain.source, "0 65534", "trace", method, "10.9.73.1", port)
                 assert not found["reached"], found
                 if found["hops"][-1]["replies"]:

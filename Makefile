@@ -55,7 +55,7 @@ tools:
 		config/install-packages "$${missing[@]}" || echo "Going on without them: the tests that need them are skipped." >&2; \
 	fi
 
-# Tests that need network namespaces run one after the other, beside all others: see tests/conftest.py.
+# Side by side, but for those that tests/conftest.py keeps together. One at a time: make test PYTEST=-n0
 test: $(VENV)/dev.stamp tools
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup $(PYTEST)
 

@@ -18,11 +18,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs network namespaces goes one by one, as it looks at all that the machine has."""
+    """Of the tests that run side by side, two groups are each run one by one, by one process.
+
+    Whole scans share one demo; what else needs network namespaces looks at what the whole machine has.
+    """
     for item in items:
-        if item.get_closest_marker("net"):
-            item.add_marker(pytest.mark.xdist_group("net"))
+        for name in ("e2e", "net"):
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.xdist_group(name))
+                break
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

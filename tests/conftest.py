@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 
-import pytest
 from hypothesis import settings
 
 # No deadlines: time is for benchmarks. In CI the examples are the same every time, so that what lands does
@@ -16,19 +15,6 @@ settings.load_profile("sarhad")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell leaves what it runs in the background, and what that starts; tests send it to programs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the tests that run side by side, two groups are each run one by one, by one process.
-
-    Whole scans share one demo; what else needs network namespaces looks at what the whole machine has.
-    """
-    for item in items:
-        for name in ("e2e", "net"):
-            if item.get_closest_marker(name):
-                item.add_marker(pytest.mark.xdist_group(name))
-                break
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

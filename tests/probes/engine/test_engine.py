@@ -67,6 +67,10 @@ class TestPing:
         seen = await chain.observe("ping", target, session, Settings(ping_count=2, ping_timeout_s=0.1))
         assert (seen.error, seen.result.sent, seen.result.rtts_ms) == ("timeout", 2, ())
 
+    async def test_it_is_over_once_all_is_answered(self, session: Session, chain: Chain) -> None:
+        result = await session.engine.ping(chain.host4, count=2, timeout_s=3600)
+        assert (result.sent, len(result.rtts_ms)) == (2, 2)
+
     async def test_no_route_is_unreachable(self, session: Session, chain: Chain) -> None:
         seen = await chain.observe("ping", Target("e", address="192.0.2.1"), session)
         assert (seen.error, seen.result.sent) == ("unreachable", 0)

@@ -55,8 +55,9 @@ tools:
 		config/install-packages "$${missing[@]}" || echo "Going on without them: the tests that need them are skipped." >&2; \
 	fi
 
+# Files of tests run side by side; one at a time: make test PYTEST=-n0
 test: $(VENV)/dev.stamp tools
-	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest $(PYTEST)
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST)
 
 # A peer that cannot be had here is named in the table.
 $(VENV)/bench.stamp: $(VENV)/run.stamp requirements-bench.lock

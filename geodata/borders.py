@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _DATA: Final = Path(__file__).parent / "data"
 _CHUNK: Final = 32  # segments in a row that are first looked at as one disk
 _MAX_KNOWN: Final = 64  # vantages whose distances are kept; 150 kB each
+_MAX_FORESTS: Final = 2  # those of one home country; 48 MB each
 _NEAR_POLE: Final = 89.9999  # degrees; nearer, longitudes mean nothing
 
 
@@ -87,6 +88,7 @@ class Land:
         # The cosine is exact to 1e-16, so the angle to 2e-8.
         self._radius = np.arccos(np.clip(np.minimum(cosine, last), -1.0, 1.0)) + 1e-7
         self._known: dict[bytes, Floats] = {}
+        self._forests: dict[bytes, Forest] = {}
 
     def features_at(self, latitude: float, longitude: float) -> tuple[int, ...]:
         """The features whose land a point is on, by the parity of borders crossed on the way south."""
@@ -152,7 +154,18 @@ class Land:
         return float(np.min(segment_angles(point, self._points[segments], self._points[segments + 1])))
 
     def forest(self, groups: Bools) -> Forest:
-        """The borders of groups of features, which are (groups, features), for very many regions at once."""
+        """The borders of groups of features, which are (groups, features), for very many regions at once.
+
+        Those asked for last are kept: they take half a second to make, and are the same for every run.
+        """
+        key = groups.tobytes()
+        if key not in self._forests:
+            if len(self._forests) >= _MAX_FORESTS:
+                self._forests.clear()
+            self._forests[key] = self._forest(groups)
+        return self._forests[key]
+
+    def _forest(self, groups: Bools) -> Forest:
         members = [self._segments(np.flatnonzero(group[self.feature_of_chunk]))[0] for group in groups]
         starts = np.concatenate(members)
         group = np.repeat(np.arange(len(groups)), [len(each) for each in members])

@@ -250,6 +250,10 @@ class Flow:
     def _match_short(self, octets: bytes, identification: int | None) -> Match | None:
         """The probe of which this has the first 8 octets after the IP header, as far as they are its own."""
         first, second, third, fourth = struct.unpack_from("!HHHH", octets)
+        exact = (first, second) == (self.local, self.remote)
+        if self.method == "tcp":  # a sequence number says it all
+            code = self._numbers.get(third << 16 | fourth)
+            return None if code is None else Match(code, proved=True, exact=exact)
         named = self._named(identification)
         if self.method == "icmp":
             known = fourth in named or (
@@ -258,11 +262,10 @@ class Flow:
             code = fourth if known else None
             exact = third == self.local
             return None if code is None or not (exact or named) else Match(code, proved=False, exact=exact)
-        code = self._numbers.get(third << 16 | fourth if self.method == "tcp" else fourth)
-        exact = (first, second) == (self.local, self.remote)
-        if code is not None and (exact or self.method == "tcp"):
-            return Match(code, proved=self.method == "tcp" or code in named, exact=exact)
-        if self.method == "udp" and second == self.remote and len(named) == 1:
+        code = self._numbers.get(fourth)
+        if code is not None and exact:
+            return Match(code, proved=code in named)
+        if second == self.remote and len(named) == 1:
             return Match(named[0], proved=False, exact=False)
         return None
 

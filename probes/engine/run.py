@@ -170,14 +170,14 @@ class Ping(Run):
     def wake(self) -> float:
         if self.failure is None and len(self._sent) < self._count:
             return self._due()
-        return self._sent[-1] + self._timeout if self._sent else -NEVER
+        if all(code in self._rtts or code in self._refused for code in range(len(self._sent))):
+            return -NEVER
+        return self._sent[-1] + self._timeout
 
     def closed(self, now: float) -> bool:
         if self.failure is None and len(self._sent) < self._count:
             return False
-        if not self._sent or now >= self._sent[-1] + self._timeout:
-            return True
-        return all(code in self._rtts or code in self._refused for code in range(len(self._sent)))
+        return now >= self.wake()
 
     def only(self, flow: Flow) -> int | None:  # noqa: ARG002  (it has but one)
         left = [

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import os
 import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,7 +34,6 @@ from probes.vantages.vantage import Vantage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 _NUMBER = itertools.count()
 _ROUTERS = 3
@@ -126,6 +128,14 @@ def run(*command: str, text: str | None = None) -> None:
     subprocess.run(command, input=text, text=True, check=True, capture_output=True, timeout=30)
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """While no other process of the tests gives a namespace a name, which the whole machine sees."""
+    with (Path(tempfile.gettempdir()) / f"sarhad-tests-{os.geteuid()}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def make_chain() -> Chain:
     names = [f"sarhad-t{os.getpid()}-{next(_NUMBER)}" for _ in range(_ROUTERS + 2)]
     for name in names:
@@ -185,18 +195,20 @@ def chain() -> Iterator[Chain]:
         pytest.skip("network namespaces need root and the ip command (iproute2)")
     made: Chain | None = None
     try:
-        made = make_chain()
+        with alone():
+            made = make_chain()
     except subprocess.CalledProcessError as error:
         pytest.skip(f"network namespaces are not permitted here: {error.stderr.strip()}")
     else:
         yield made
     finally:
         prefix = f"sarhad-t{os.getpid()}-"
-        listed = subprocess.run(
-            ["ip", "netns", "list"], text=True, capture_output=True, check=False, timeout=30
-        ).stdout
-        for name in (line.split()[0] for line in listed.splitlines() if line.startswith(prefix)):
-            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True, timeout=30)
+        with alone():
+            listed = subprocess.run(
+                ["ip", "netns", "list"], text=True, capture_output=True, check=False, timeout=30
+            ).stdout
+            for name in (line.split()[0] for line in listed.splitlines() if line.startswith(prefix)):
+                subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True, timeout=30)
 
 
 @dataclass(frozen=True)

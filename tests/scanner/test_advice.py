@@ -11,7 +11,7 @@ from geodata.territory import Disk, Territory
 from scanner.advice import CANDIDATE_PEOPLE, advise, sentence
 from scanner.run import EndpointResult, Run, Tool, VantageUsed, encode
 from scanner.verdict import AddressVerdict, EndpointVerdict
-from tests.scanner.test_cli import sarhad
+from tests.scanner.test_cli import call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,26 +150,26 @@ class TestCommand:
     def test_advice(self, tmp_path: Path) -> None:
         path = tmp_path / "run.json"
         path.write_bytes(encode(run(FAR, site="Multan")))
-        assert "A vantage in Multan" in sarhad("advise", path).stdout
-        assert json.loads(sarhad("advise", path, "--format=json").stdout)[0]["city"] == "Multan"
+        assert "A vantage in Multan" in call("advise", path).stdout
+        assert json.loads(call("advise", path, "--format=json").stdout)[0]["city"] == "Multan"
 
     def test_facilities(self, tmp_path: Path) -> None:
         path, houses = tmp_path / "run.json", tmp_path / "fac.json"
         path.write_bytes(encode(run(FAR, site="Multan")))
         record = {"name": "House", "country": "PK", "latitude": 30.19, "longitude": 71.47, "clli": ""}
         houses.write_text(json.dumps({"data": [record]}))
-        done = sarhad("advise", path, "--facilities", houses)
+        done = call("advise", path, "--facilities", houses)
         assert "PeeringDB knows 1 facility there." in done.stdout
         houses.write_text("[1")
-        assert sarhad("advise", path, "--facilities", houses).returncode == 2
+        assert call("advise", path, "--facilities", houses).returncode == 2
         houses.write_text('{"data": [{"prefix": "192.0.2.0/24"}]}')
-        done = sarhad("advise", path, "--facilities", houses)
+        done = call("advise", path, "--facilities", houses)
         assert (done.returncode, "has no facilities" in done.stderr) == (2, True)
 
     @pytest.mark.parametrize("octets", [b"", b"{}", b'{"schema":"sarhad.run/2"}', b"[" * 9999, b"\xff"])
     def test_no_run(self, octets: bytes, tmp_path: Path) -> None:
         path = tmp_path / "run.json"
         path.write_bytes(octets)
-        found = sarhad("advise", path)
+        found = call("advise", path)
         assert found.returncode == 2
         assert "run.json: is no run of sarhad" in found.stderr

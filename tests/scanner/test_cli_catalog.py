@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.geodata.test_openpgp import GNUPG, Registry, registry
-from tests.scanner.test_cli import sarhad
+from tests.scanner.test_cli import call, sarhad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +132,7 @@ class TestUpdate:
 
     def test_what_cannot_be_had_is_an_incomplete_update(self, mirror: str, tmp_path: Path) -> None:
         home = tmp_path / "geodata"
-        found = sarhad("geodata", "update", "delegated", "rpki", "--geodata", home, "--mirror", mirror)
+        found = call("geodata", "update", "delegated", "rpki", "--geodata", home, "--mirror", mirror)
         assert found.returncode == 3
         assert "delegated: updated" in found.stdout
         assert "rpki: failed: http://127.0.0.1" in found.stdout
@@ -148,7 +148,7 @@ class TestUpdate:
         ],
     )
     def test_wrong_usage(self, arguments: list[str], words: str, tmp_path: Path) -> None:
-        found = sarhad("geodata", *arguments, "--geodata", tmp_path / "geodata")
+        found = call("geodata", *arguments, "--geodata", tmp_path / "geodata")
         assert found.returncode == 2
         assert words in found.stderr
 
@@ -163,13 +163,13 @@ class TestArchive:
         trusted.write_bytes(
             private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         )
-        made = sarhad("geodata", "export", archive, "--key", key)
+        made = call("geodata", "export", archive, "--key", key)
         assert (made.returncode, made.stdout) == (0, "")
         home = tmp_path / "geodata"
-        taken = sarhad("geodata", "import", archive, "--trusted", trusted, "--geodata", home)
+        taken = call("geodata", "import", archive, "--trusted", trusted, "--geodata", home)
         assert taken.returncode == 0, taken.stderr
         assert "generation 1 of" in taken.stderr
-        looked = sarhad("geodata", "lookup", "39.32.0.1", "--geodata", home)
+        looked = call("geodata", "lookup", "39.32.0.1", "--geodata", home)
         assert "families of sources say PK" in looked.stdout
 
 
@@ -177,7 +177,7 @@ class TestLookup:
     """Every claim is shown, and what they come to is said."""
 
     def test_the_usual_suspects(self) -> None:
-        found = sarhad("geodata", "lookup", "1.1.1.1", "39.32.0.1", "154.192.0.1", "52.95.0.1")
+        found = call("geodata", "lookup", "1.1.1.1", "39.32.0.1", "154.192.0.1", "52.95.0.1")
         said = " ".join(found.stdout.split())
         assert "answer from many places under one address" in said
         assert "say PK" in said

@@ -10,7 +10,7 @@ import pytest
 from scanner.run import encode
 from scanner.store import Circumstances, Store
 from tests.scanner.store.runs import ENDPOINT, ping, result, run, time
-from tests.scanner.test_cli import REGISTER, VANTAGES, sarhad
+from tests.scanner.test_cli import REGISTER, VANTAGES, call, sarhad
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class TestHistory:
     """``sarhad history`` says what was judged of an endpoint, and when that changed."""
 
     def test_as_a_table(self, stored: Path) -> None:
-        done = sarhad("history", ENDPOINT, "--store", stored)
+        done = call("history", ENDPOINT, "--store", stored)
         assert (done.returncode, done.stderr) == (0, "")
         newest, oldest = (line.split() for line in done.stdout.splitlines() if line.startswith(" 2026"))
         assert newest[:3] == ["2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z", "2"]
@@ -59,7 +59,7 @@ class TestHistory:
         assert newest["rule"] == "territory"
 
     def test_an_unknown_endpoint(self, stored: Path) -> None:
-        done = sarhad("history", "indus/web/portale.example", "--store", stored)
+        done = call("history", "indus/web/portale.example", "--store", stored)
         assert (done.returncode, done.stdout) == (2, "")
         assert (
             f"{stored}: no run has an endpoint 'indus/web/portale.example'; did you mean '{ENDPOINT}'?"
@@ -71,22 +71,22 @@ class TestStore:
     """``sarhad store`` lists, shows and prunes runs."""
 
     def test_list(self, stored: Path) -> None:
-        done = sarhad("store", "list", "--store", stored.parent, "--limit=2")
+        done = call("store", "list", "--store", stored.parent, "--limit=2")
         assert (done.returncode, done.stderr) == (0, "")
         assert [line.split()[0] for line in done.stdout.splitlines() if line.startswith(" 2026")] == [
             run(2).id,
             run(1).id,
         ]
-        listed = json.loads(sarhad("store", "list", "--store", stored, "--format=json").stdout)
+        listed = json.loads(call("store", "list", "--store", stored, "--format=json").stdout)
         assert [one["violations"] for one in listed] == [1, 1, 0]
 
     def test_show_writes_the_run_as_its_scan_did(self, stored: Path) -> None:
-        done = sarhad("store", "show", "last~2", "--store", stored, "--format=json")
+        done = call("store", "show", "last~2", "--store", stored, "--format=json")
         assert done.stdout.encode() == encode(run(0))
-        assert "It is so." in sarhad("store", "show", run(0).id[:12], "--store", stored).stdout
+        assert "It is so." in call("store", "show", run(0).id[:12], "--store", stored).stdout
 
     def test_an_unknown_run(self, stored: Path) -> None:
-        done = sarhad("store", "show", "x", "--store", stored)
+        done = call("store", "show", "x", "--store", stored)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"Error: {stored}: has no run x" in done.stderr
 
@@ -96,21 +96,21 @@ class TestStore:
                 store.add(run(number / 100 - 3000))
             for number in range(5):
                 store.add(run(number / 100 - 1000))
-        done = sarhad("store", "prune", "--store", stored)
+        done = call("store", "prune", "--store", stored)
         assert (done.returncode, done.stdout) == (0, "")
         assert "Removed 10 runs older than 1826 days.\n" in done.stderr
-        again = sarhad("store", "prune", "--store", stored)
+        again = call("store", "prune", "--store", stored)
         assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
     @pytest.mark.parametrize("command", [["history", "x"], ["store", "list"], ["store", "show", "last"]])
     def test_reading_makes_no_store(self, tmp_path: Path, command: list[str]) -> None:
-        done = sarhad(*command, "--store", tmp_path / "none")
+        done = call(*command, "--store", tmp_path / "none")
         assert done.returncode == 2
         assert "none: there is no store" in done.stderr
         assert list(tmp_path.iterdir()) == []
 
     def test_which_store_must_be_said(self) -> None:
-        done = sarhad("store", "list")
+        done = call("store", "list")
         assert done.returncode == 2
         assert "Missing option '--store'" in done.stderr
 
@@ -128,20 +128,20 @@ class TestScan:
 
     def test_it_is_kept(self, tmp_path: Path, files: tuple[str, ...]) -> None:
         place = tmp_path / "var" / "sarhad.db"
-        done = sarhad(*files, "--store", place, "--format=json")
+        done = call(*files, "--store", place, "--format=json")
         assert done.returncode == 3, "nothing is decided"
         assert done.stderr == ""
-        assert sarhad("store", "show", "last", "--store", place, "--format=json").stdout == done.stdout
+        assert call("store", "show", "last", "--store", place, "--format=json").stdout == done.stdout
 
     def test_resume_without_anything_to_resume_begins_anew(
         self, tmp_path: Path, files: tuple[str, ...]
     ) -> None:
-        done = sarhad(*files, "--store", tmp_path, "--resume", "--format=json")
+        done = call(*files, "--store", tmp_path, "--resume", "--format=json")
         assert (done.returncode, done.stderr) == (3, "")
         assert "broken off" not in done.stdout
 
     def test_resume_needs_a_store(self, files: tuple[str, ...]) -> None:
-        done = sarhad(*files, "--resume")
+        done = call(*files, "--resume")
         assert done.returncode == 2
         assert "--resume finishes the scan that a store has begun; say which with --store" in done.stderr
 
@@ -152,12 +152,12 @@ class TestScan:
             circumstances = Circumstances(version="0", files={"register": "a" * 64}, settings={})
             with store.journal(circumstances, resume=False) as journal:
                 journal.write([ping(1)])
-        done = sarhad(*files, "--store", tmp_path, "--resume")
+        done = call(*files, "--store", tmp_path, "--resume")
         assert (done.returncode, done.stdout) == (2, "")
         assert "cannot be resumed: sarhad was 0 and is 0." in done.stderr
         assert "the register is another (SHA-256 aaaaaaaaaaaa before" in done.stderr
         assert "begin anew without --resume, which gives up its 1 observations" in done.stderr
-        done = sarhad(*files, "--store", tmp_path)
+        done = call(*files, "--store", tmp_path)
         assert done.returncode == 3
         assert "The scan that was broken off before is given up, with 1 observations;" in done.stderr
 
@@ -179,7 +179,7 @@ class TestScan:
             connection.exec_driver_sql(
                 "CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT raise(FAIL, 'no'); END"
             )
-        done = sarhad(*files, "--store", tmp_path, "--format=json")
+        done = call(*files, "--store", tmp_path, "--format=json")
         assert done.returncode == 2
         assert json.loads(done.stdout)["complete"] is True
         assert done.stderr.startswith(f"Error: {tmp_path / 'sarhad.db'}: ")

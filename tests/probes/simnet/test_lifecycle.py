@@ -18,6 +18,7 @@ from probes.simnet.loading import load_world
 from probes.simnet.simnet import Simnet, SimnetError
 from probes.simnet.world import Farm, Host, Service, World
 from probes.vantages.vantage import load_vantages
+from tests.probes.conftest import alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,7 +185,12 @@ class TestEnds:
         assert until(lambda: not any(map(alive, everything)))
         assert until(lambda: not list(tmp_path.iterdir()))
 
-    def test_leaves_the_machine_as_it_was(self) -> None:
+    @pytest.fixture
+    def undisturbed(self) -> Iterator[None]:
+        with alone():
+            yield
+
+    def test_leaves_the_machine_as_it_was(self, undisturbed: None) -> None:
         mounts, own = Path("/proc/self/mounts").read_text(), routes()
         names = Path("/run/netns").exists()
         with Simnet(load_world(BASICS)) as net:

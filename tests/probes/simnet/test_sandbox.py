@@ -12,6 +12,7 @@ import pytest
 
 from probes.simnet import netlink, sandbox
 from probes.simnet.sandbox import SandboxError
+from tests.probes.conftest import alone
 
 pytestmark = pytest.mark.net
 
@@ -97,9 +98,10 @@ class TestEnter:
         def mounts() -> list[str]:
             return [line for line in Path("/proc/self/mounts").read_text().splitlines() if "/run" in line]
 
-        before = (mounts(), Path("/run/netns").exists(), Path("/proc/net/route").read_text())
-        assert python("from probes.simnet import sandbox; sandbox.enter()").returncode == 0
-        assert (mounts(), Path("/run/netns").exists(), Path("/proc/net/route").read_text()) == before
+        with alone():
+            before = (mounts(), Path("/run/netns").exists(), Path("/proc/net/route").read_text())
+            assert python("from probes.simnet import sandbox; sandbox.enter()").returncode == 0
+            assert (mounts(), Path("/run/netns").exists(), Path("/proc/net/route").read_text()) == before
 
     def test_threads_are_refused(self) -> None:
         done = python(

@@ -9,7 +9,7 @@ import pytest
 
 from probes.vantages.vantage import load_vantages
 from scanner.record import read_observations
-from tests.scanner.test_cli import sarhad
+from tests.scanner.test_cli import call, sarhad
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ class TestAtlas:
         (tmp_path / "probes.json").write_text(json.dumps(PROBES))
         (tmp_path / "register.yaml").write_text(REGISTER)
         files = tmp_path / "o.jsonl", tmp_path / "vantages.yaml"
-        done = sarhad(
+        done = call(
             "import",
             "atlas",
             results,
@@ -77,7 +77,7 @@ class TestAtlas:
         (vantage,) = load_vantages(files[1])
         assert (vantage.id, vantage.latitude, vantage.longitude) == ("atlas-1234", 24.8607, 67.0011)
         assert (vantage.network, vantage.kind) == ("AS64500", "recorded")
-        judged = sarhad(
+        judged = call(
             "judge",
             files[0],
             "--register",
@@ -90,14 +90,14 @@ class TestAtlas:
         assert "203.0.113.7" in judged.stdout
 
     def test_to_standard_output(self, results: Path) -> None:
-        done = sarhad("import", "atlas", results)
+        done = call("import", "atlas", results)
         assert done.returncode == 0
         assert [json.loads(line)["kind"] for line in done.stdout.splitlines()] == ["ping", "ping"]
 
     def test_bad_records_are_said(self, tmp_path: Path, results: Path) -> None:
         bad = tmp_path / "bad.json"
         bad.write_text("\n".join(["{\x1b[31m"] * 7))
-        done = sarhad("import", "atlas", results, bad)
+        done = call("import", "atlas", results, bad)
         assert done.returncode == 3
         assert len(done.stdout.splitlines()) == 2
         assert f"{bad}:1: JSON is malformed" in done.stderr
@@ -117,7 +117,7 @@ class TestAtlas:
         path, output = tmp_path / "r.json", tmp_path / "o.jsonl"
         path.write_text(text)
         output.write_text("what was there before")
-        done = sarhad("import", "atlas", path, "--output", output)
+        done = call("import", "atlas", path, "--output", output)
         assert done.returncode == 2
         assert words in done.stderr
         assert output.read_text() == "what was there before"
@@ -126,7 +126,7 @@ class TestAtlas:
     def test_vantages_that_are_missing(self, tmp_path: Path, results: Path) -> None:
         vantages = tmp_path / "vantages.yaml"
         vantages.write_text("vantages:\n  - {id: atlas-5, latitude: 1, longitude: 2, kind: recorded}\n")
-        done = sarhad("import", "atlas", results, "--vantages", vantages)
+        done = call("import", "atlas", results, "--vantages", vantages)
         assert done.returncode == 0
         assert "has no place of 1 of 2 probes: atlas-1234" in done.stderr
 
@@ -142,7 +142,7 @@ class TestAtlas:
         probes = tmp_path / "probes.json"
         if text is not None:
             probes.write_text(text)
-        done = sarhad("import", "atlas", results, "--probes", probes, "--vantages", tmp_path / "v.yaml")
+        done = call("import", "atlas", results, "--probes", probes, "--vantages", tmp_path / "v.yaml")
         assert done.returncode == 2
         assert words in done.stderr
         assert not (tmp_path / "v.yaml").exists()
@@ -165,11 +165,11 @@ class TestScamper:
             "start": {"sec": 1_780_000_000},
         }
         path.write_text(json.dumps(record))
-        done = sarhad("import", "scamper", path, "--vantage", "khi")
+        done = call("import", "scamper", path, "--vantage", "khi")
         assert done.returncode == 0
         assert json.loads(done.stdout)["vantage"] == "khi"
 
     def test_no_vantage(self, tmp_path: Path) -> None:
-        done = sarhad("import", "scamper", tmp_path / "khi.json")
+        done = call("import", "scamper", tmp_path / "khi.json")
         assert done.returncode == 2
         assert "--vantage" in done.stderr

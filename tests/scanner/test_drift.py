@@ -145,7 +145,7 @@ class TestCause:
     def test_the_data(self, office: Office) -> None:
         changes = office.changes(office.run(FAR), office.run(FAR, country="OM"))
         (moved,) = [one for one in changes if one["kind"] == "moved"]
-        assert (moved["before"], moved["after"]) == ("inside (corroborated)", "outside (corroborated)")
+        assert (moved["before"], moved["after"]) == ("inside (claimed)", "outside (corroborated)")
         assert moved["cause"] == "data"
 
     def test_both(self, office: Office) -> None:

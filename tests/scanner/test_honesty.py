@@ -207,7 +207,7 @@ class TestDoubtful:
         assert (verdict.location, verdict.assurance) == ("edge", "proved")
 
     def test_its_proof_is_none(self) -> None:
-        assert self.judge("khi", ping("khi", 0.5), ping("isb", 23)).assurance == "corroborated"
+        assert self.judge("khi", ping("khi", 0.5), ping("isb", 23)).assurance == "claimed"
         assert self.judge("sin", ping("khi", 95), ping("sin", 0.4), country="SG").assurance == "corroborated"
 
     def test_without_it_nothing_gets_better(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from probes.engine.batch import Batch
 from probes.engine.capture import explain
 from probes.engine.flow import TRACEROUTE_PORT, Flow, Method
+from probes.engine.garbage import seldom_collected
 from probes.engine.link import Link, Means
 from probes.engine.multipath import Paths
 from probes.engine.multitrace import MultiTrace
@@ -328,12 +329,13 @@ class Engine:
         self._scheduler.batches.append(batch)
         self._scheduler.arm(0.0)
         try:
-            while not batch.over:
-                await batch.changed()
-                self._scheduler.arm(0.0)  # there is room for more results
-                while batch.done:
-                    address, run = batch.done.popleft()
-                    yield address, run if isinstance(run, MeasureError) else _outcome(result, run)
+            with seldom_collected():
+                while not batch.over:
+                    await batch.changed()
+                    self._scheduler.arm(0.0)  # there is room for more results
+                    while batch.done:
+                        address, run = batch.done.popleft()
+                        yield address, run if isinstance(run, MeasureError) else _outcome(result, run)
         finally:
             self._scheduler.batches.remove(batch)
             for left in list(batch.running):

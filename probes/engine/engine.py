@@ -332,10 +332,12 @@ class Engine:
             with seldom_collected():
                 while not batch.over:
                     await batch.changed()
-                    self._scheduler.arm(0.0)  # there is room for more results
                     while batch.done:
                         address, run = batch.done.popleft()
                         yield address, run if isinstance(run, MeasureError) else _outcome(result, run)
+                    if batch.blocked:
+                        batch.blocked = False
+                        self._scheduler.arm(0.0)
         finally:
             self._scheduler.batches.remove(batch)
             for left in list(batch.running):

@@ -114,7 +114,7 @@ class Scheduler:
 
     def _pump(self) -> None:
         """Read what has come, then send: no run may end while its answer waits to be read."""
-        came, more = 0, True
+        came, more, start = 0, True, monotonic()
         for _ in range(_BATCHES):
             drained = [link.drain() for link in self.links.values()]
             came += sum(count for count, _ in drained)
@@ -123,7 +123,7 @@ class Scheduler:
                 break
         at, sent = self._turn(monotonic(), settled=not more)
         if came or sent:
-            at = min(at, monotonic() + _TICK_S)
+            at = min(at, start + _TICK_S)
         else:
             for link in self.links.values():
                 link.resume()

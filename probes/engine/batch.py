@@ -27,6 +27,7 @@ class Batch(Generic[_R]):
         self._addresses = iter(addresses)
         self._make = make
         self.exhausted = False  # whether no more runs are to begin
+        self.blocked = False  # whether one could not for want of room in ``done``
         self._changed = asyncio.Event()
         self._failure: PrivilegeError | ValueError | None = None
         self.running: dict[Run, str] = {}
@@ -39,7 +40,10 @@ class Batch(Generic[_R]):
 
     def next(self) -> _R | None:
         """The next run, or None if there is none now."""
-        while not self.exhausted and len(self.done) < MAX_DONE:
+        while not self.exhausted:
+            if len(self.done) >= MAX_DONE:
+                self.blocked = True
+                break
             address = next(self._addresses, None)
             if address is None:
                 self.exhausted = True

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from probes.engine.batch import Batch
 from probes.engine.capture import explain
 from probes.engine.flow import TRACEROUTE_PORT, Flow, Method
+from probes.engine.garbage import seldom_collected
 from probes.engine.link import Link, Means
 from probes.engine.multipath import Paths
 from probes.engine.multitrace import MultiTrace
@@ -145,7 +145,7 @@ class Engine:
         run = self._paths(address, method, port, flows, confidence, max_ttl, wait_s, attempts, deadline_s)
         return (await self._perform(run)).result()
 
-    async def pings(
+    def pings(
         self,
         addresses: Iterable[str],
         method: Method = "icmp",
@@ -157,11 +157,9 @@ class Engine:
     ) -> AsyncGenerator[tuple[str, PingResult | MeasureError], None]:
         """:meth:`ping` of very many addresses: each with its outcome, as it ends. Close it if left early."""
         batch = Batch(addresses, lambda each: self._ping(each, method, port, count, interval_s, timeout_s))
-        async with aclosing(self._stream(batch)) as stream:
-            async for address, run in stream:
-                yield address, run if isinstance(run, MeasureError) else _outcome(run.result)
+        return self._stream(batch, Ping.result)
 
-    async def traces(
+    def traces(
         self,
         addresses: Iterable[str],
         method: Method = "icmp",
@@ -180,11 +178,9 @@ class Engine:
             addresses,
             lambda each: self._trace(each, method, port, max_ttl, wait_s, attempts, deadline_s),
         )
-        async with aclosing(self._stream(batch)) as stream:
-            async for address, run in stream:
-                yield address, run if isinstance(run, MeasureError) else _outcome(run.result)
+        return self._stream(batch, Path.result)
 
-    async def multipaths(
+    def multipaths(
         self,
         addresses: Iterable[str],
         method: Method = "icmp",
@@ -204,9 +200,7 @@ class Engine:
                 each, method, port, flows, confidence, max_ttl, wait_s, attempts, deadline_s
             ),
         )
-        async with aclosing(self._stream(batch)) as stream:
-            async for address, run in stream:
-                yield address, run if isinstance(run, MeasureError) else _outcome(run.result)
+        return self._stream(batch, MultiTrace.result)
 
     def _ping(
         self, address: str, method: Method, port: int | None, count: int, interval_s: float, timeout_s: float
@@ -303,7 +297,8 @@ class Engine:
     def _dressed(self, run: _R, held: tuple[socket.socket, ...]) -> _R:
         """A run with what its link asks of it."""
         run.held = held
-        run.most = self._links[run.flow.version].most(run.flow.method)
+        link = self._links[run.flow.version]
+        run.most, run.send = link.most(run.flow.method), link.send
         return run
 
     def _target(self, address: str) -> Bucket | None:
@@ -327,23 +322,30 @@ class Engine:
             self._scheduler.forget(run)
         return run
 
-    async def _stream(self, batch: Batch[_R]) -> AsyncGenerator[tuple[str, _R | MeasureError], None]:
+    async def _stream(
+        self, batch: Batch[_R], result: Callable[[_R], _T]
+    ) -> AsyncGenerator[tuple[str, _T | MeasureError], None]:
+        """The outcome of each run of a batch, as it ends."""
         self._scheduler.batches.append(batch)
         self._scheduler.arm(0.0)
         try:
-            while not batch.over:
-                await batch.changed()
-                self._scheduler.arm(0.0)  # there is room for more results
-                while batch.done:
-                    yield batch.done.popleft()
+            with seldom_collected():
+                while not batch.over:
+                    await batch.changed()
+                    while batch.done:
+                        address, run = batch.done.popleft()
+                        yield address, run if isinstance(run, MeasureError) else _outcome(result, run)
+                    if batch.blocked:
+                        batch.blocked = False
+                        self._scheduler.arm(0.0)
         finally:
             self._scheduler.batches.remove(batch)
-            for run in list(batch.running):
-                self._scheduler.forget(run)
+            for left in list(batch.running):
+                self._scheduler.forget(left)
 
 
-def _outcome(result: Callable[[], _T]) -> _T | MeasureError:
+def _outcome(result: Callable[[_R], _T], run: _R) -> _T | MeasureError:
     try:
-        return result()
+        return result(run)
     except MeasureError as error:
         return error

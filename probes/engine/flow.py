@@ -13,6 +13,7 @@ near, and a quote whose transport header was rewritten is still known by its ide
 from __future__ import annotations
 
 import functools
+import itertools
 import secrets
 import struct
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
@@ -30,8 +31,8 @@ MAX_MARK: Final = 64
 
 _HEAD4: Final = struct.Struct("!BBH")
 _HEAD6: Final = struct.Struct("!IHB")
-_NONCE = struct.Struct("!QHHI")  # cookie, two octets to spare, UDP checksum, TCP sequence number
-_DONT_FRAGMENT: Final = 0x4000
+_COOKIES: Final = struct.Struct("!256Q")
+_FLAGS: Final = 0x40  # don't fragment; in the octet after the identification
 # An MSS as every host sends it (kind 2, length 4); some firewalls drop a SYN without one.
 _MSS: Final = struct.pack("!HHH", 0, 0x0204, 1440)  # after the urgent pointer
 _SYN: Final = struct.pack("!IBBH", 0, 6 << 4, 2, 64240)  # acknowledgement, header length, flags, window
@@ -46,11 +47,12 @@ class _Layout:
     ``pack`` takes as few fields as may be: what varies, and between these what is constant in a flow.
     """
 
-    __slots__ = ("body", "head", "header", "kind", "length", "mark", "mark_sum", "pack", "protocol")
+    __slots__ = ("body", "head", "header", "kind", "length", "mark", "mark_sum", "pack", "protocol", "usual")
 
     def __init__(self, version: int, method: Method, mark: bytes) -> None:
         self.header = 20 if version == 4 else 40
         self.protocol = {"tcp": TCP, "udp": UDP, "icmp": ICMP if version == 4 else ICMPV6}[method]
+        self.usual = (version, method) == (4, "icmp")  # what is sent most
         self.kind = 8 if version == 4 else 128  # of an echo request
         self.mark = b"" if method == "tcp" else mark
         self.length = 24 if method == "tcp" else TAGGED + len(mark)
@@ -61,7 +63,7 @@ class _Layout:
         # the compensation, the tag and the mark.
         ports = "HH" if method == "tcp" else "BBHH" if method == "icmp" else "HHH"
         self.body = struct.Struct("!" + ("BH4s4s" if version == 4 else "16s16s") + ports)
-        start = "4sIB" if version == 4 else "7sB"
+        start = "4sHBxB" if version == 4 else "7sB"
         rest = "I8sH6s" if method == "tcp" else f"HHIHQ{len(mark)}s"
         self.pack = struct.Struct(f"!{start}{self.body.size}s{rest}").pack
 
@@ -69,13 +71,12 @@ class _Layout:
 _layout = functools.lru_cache(maxsize=64)(_Layout)
 
 
-def _nonces() -> Iterator[tuple[int, int, int, int]]:
-    """Unforeseeable octets, asked of the kernel many at a time."""
-    while True:
-        yield from _NONCE.iter_unpack(secrets.token_bytes(256 * _NONCE.size))
+def _chance() -> bytes:
+    return secrets.token_bytes(_COOKIES.size)
 
 
-_draw = _nonces().__next__
+# 64 bits that nobody can foresee, asked of the kernel many at a time; with no call of Python's for each.
+_draw = itertools.chain.from_iterable(map(_COOKIES.unpack, iter(_chance, b""))).__next__
 
 
 def _identification(cookie: int) -> int:
@@ -144,7 +145,7 @@ class Flow:
         self._layout = layout = _layout(version, method, mark[:MAX_MARK])
         self.protocol = layout.protocol
         seed = _draw()
-        self.constant = seed[1] if constant is None else constant  # the ICMP checksum of every probe
+        self.constant = seed & 0xFFFF if constant is None else constant  # the ICMP checksum of every probe
         ends: tuple[int, ...] = (local, remote)
         if method == "icmp":
             ends = (layout.kind, 0, self.constant, local)
@@ -154,7 +155,7 @@ class Flow:
             self._head = layout.head
             self._body = layout.body.pack(self.protocol, 0, source, destination, *ends)
         else:
-            self._head = _HEAD6.pack(6 << 28 | (seed[3] & 0xFFFFF), layout.length, self.protocol)
+            self._head = _HEAD6.pack(6 << 28 | seed >> 44, layout.length, self.protocol)
             self._body = layout.body.pack(source, destination, *ends)
         self._base = self._sum()
         # The cookies by code, as far as codes come one after the other, as they mostly do; those of others;
@@ -172,28 +173,31 @@ class Flow:
 
         The checksum of an IPv4 header is left to the kernel, which always writes it (raw(7)).
         """
-        cookie, _, short, long = _draw()
-        if code == len(self.cookies):
-            self.cookies.append(cookie)
+        cookie, cookies = _draw(), self.cookies
+        if code == len(cookies):
+            cookies.append(cookie)
         else:
             self._keep(code, cookie)
-        layout = self._layout
+        layout, head, body, slot = self._layout, self._head, self._body, self.slot
+        mark = layout.mark
+        if layout.usual:
+            named = cookie >> 48 or 1  # as in _identification()
+            check = (self._base - code - code - cookie) % _ALL
+            return layout.pack(head, named, _FLAGS, ttl, body, code, check, slot, code, cookie, mark)
         method = self.method
+        named = _identification(cookie)
         if method == "tcp":
-            number = self._new(long, code, 0xFFFFFFFF)
+            number = self._new(_draw() >> 32, code, 0xFFFFFFFF)
             check = (self._base - number) % _ALL
             if self.version == 6:
-                return layout.pack(self._head, ttl, self._body, number, _SYN, check, _MSS)
-            start = _identification(cookie) << 16 | _DONT_FRAGMENT
-            return layout.pack(self._head, start, ttl, self._body, number, _SYN, check, _MSS)
+                return layout.pack(head, ttl, body, number, _SYN, check, _MSS)
+            return layout.pack(head, named, _FLAGS, ttl, body, number, _SYN, check, _MSS)
         # A checksum is neither 0, which is none, nor its twin.
-        number = code if method == "icmp" else self._new(short or 1, code, _ALL - 1)
+        number = code if method == "icmp" else self._new(_draw() >> 48 or 1, code, _ALL - 1)
         check = (self._base - code - number - cookie) % _ALL
-        slot, mark = self.slot, layout.mark
         if self.version == 6:
-            return layout.pack(self._head, ttl, self._body, number, check, slot, code, cookie, mark)
-        start = (cookie >> 48 or 1) << 16 | _DONT_FRAGMENT  # as in _identification()
-        return layout.pack(self._head, start, ttl, self._body, number, check, slot, code, cookie, mark)
+            return layout.pack(head, ttl, body, number, check, slot, code, cookie, mark)
+        return layout.pack(head, named, _FLAGS, ttl, body, number, check, slot, code, cookie, mark)
 
     def sibling(self, local: int, remote: int, constant: int) -> Flow:
         """Another flow of the same run: no probe of it may have the code of one of this."""

@@ -42,7 +42,7 @@ class MultiTrace(Run):
     def poll(self, now: float, window: int = WINDOW) -> int | None:
         if self.failure is not None:
             return None
-        probe = self._paths.next(now, window)
+        probe = self._paths.next(now, min(window, self.most))
         if probe is None:
             return None
         if probe.flow == len(self._flows):
@@ -59,9 +59,9 @@ class MultiTrace(Run):
         probe = self._probes[code]
         return self._flows[probe.flow], probe.ttl
 
-    def sent(self, code: int, now: float) -> bool:
+    def sent(self, code: int, now: float) -> float:
         self._paths.sent(self._probes[code], now)
-        return True
+        return now
 
     def heard(self, heard: Heard) -> None:
         if heard.code < self._paths.probes:

@@ -42,13 +42,13 @@ class Path(Run):
     __slots__ = (
         "_again",
         "_attempts",
+        "_bound",
         "_deadline",
         "_farthest",
         "_fastest",
         "_first",
         "_lifetime",
         "_limit",
-        "_max_ttl",
         "_patience",
         "_reached",
         "_replies",
@@ -84,7 +84,6 @@ class Path(Run):
         serial: bool = False,
     ) -> None:
         super().__init__(address, flow, bucket)
-        self._max_ttl = max_ttl
         self._wait = wait_s
         self._patience = patience = patience or Patience()
         self._routers = routers or Routers()
@@ -108,6 +107,7 @@ class Path(Run):
         self._soft_at = NEVER
         self._farthest = 0
         self._limit = min(max_ttl, GAP)  # the farthest TTL that may be probed as things stand
+        self._bound = max_ttl  # the farthest that may be probed at all: the end, once it is known
         self._reached: int | None = None
         self._stopped: int | None = None
         self._fastest = NEVER
@@ -124,7 +124,7 @@ class Path(Run):
         return self._stopped if self._reached is None else self._reached
 
     def poll(self, now: float, window: int = WINDOW) -> int | None:
-        """The code of the probe to send now, or None; at most ``window`` probes are waited for."""
+        """The code of the probe to send now, or None; see :meth:`Run.poll <probes.engine.run.Run.poll>`."""
         if now >= self._soft_at:
             self._give_up(now)
         if now >= self._deadline:
@@ -134,13 +134,13 @@ class Path(Run):
             for ttl, at in self._retries.items():
                 if now >= at:
                     return (1 + len(self._again.get(ttl, ()))) << 8 | ttl
-        if window > WINDOW and self._farthest and self._far():
-            window = WINDOW
+        if window > 1:
+            window = self._narrowed(window)
         self._window = window
         ttl = len(self._first) + 1
         return ttl if ttl <= self._limit and len(self._waiting) < window else None
 
-    def sent(self, code: int, now: float) -> bool:
+    def sent(self, code: int, now: float) -> float:
         first, waiting = self._first, self._waiting
         ttl = code & 0xFF
         if ttl > len(first):
@@ -156,16 +156,30 @@ class Path(Run):
         if self._serial:
             self._soft = self._patience.of(self._wait)
         waiting.append(ttl)
-        if len(waiting) == 1:
+        count = len(waiting)
+        if count == 1:
             self._soft_at = now + self._soft
-        return len(waiting) < self._window and ttl < self._limit
+        if ttl < self._limit:
+            if count < self._window:
+                return now
+            if self._attempts == 1:  # wake() would say the same
+                at, deadline = self._soft_at, self._deadline
+                return at if at < deadline else deadline  # noqa: FURB136
+        return self.wake()
 
-    def _far(self) -> bool:
-        """Whether answers may take as long as is waited for.
+    def _narrowed(self, window: int) -> int:
+        """How many probes of this trace may be waited for, if ``window`` may of any.
 
-        If the last probes of such a trace left together, it would be over before one of these was answered.
+        Not many where answers may take as long as is waited for. If the last probes of such a trace left
+        together, it would be over before one of these was answered.
         """
-        return self._soft >= self._wait or self._fastest * _FAR >= self._wait
+        if (
+            window > WINDOW
+            and self._farthest
+            and (self._soft >= self._wait or self._fastest * _FAR >= self._wait)
+        ):
+            window = WINDOW
+        return min(window, self.most)
 
     def sent_at(self, ttl: int, attempt: int) -> float | None:
         if attempt == 0:
@@ -194,10 +208,11 @@ class Path(Run):
         if sent is None:
             return
         rtt = at - sent if at > sent else 0.0
-        kept = self._kept(ttl)
-        if len(kept) >= MAX_REPLIES or any(each[:2] == (attempt, address) for each in kept):
-            self.duplicates += 1
-            return
+        if ttl in self._replies or self._sources[ttl - 1] is not None:
+            kept = self._kept(ttl)
+            if len(kept) >= MAX_REPLIES or any(each[:2] == (attempt, address) for each in kept):
+                self.duplicates += 1
+                return
         self._replies.setdefault(ttl, []).append((attempt, address, rtt, icmp, mpls))
         patience = self._patience
         patience.answers += 1
@@ -212,8 +227,7 @@ class Path(Run):
             self._end_at(ttl, reached=reached)
         elif ttl > self._farthest:
             self._farthest = ttl
-            if self.end is None:
-                self._limit = min(self._max_ttl, ttl + GAP)
+            self._limit = min(self._bound, ttl + GAP)
         self._came(ttl)
 
     def passed(self, code: int, address: bytes, at: float) -> None:
@@ -223,14 +237,15 @@ class Path(Run):
         these need.
         """
         first, sources = self._first, self._sources
-        if code > len(first) or sources[code - 1] is not None or code in self._replies:
+        number = code - 1
+        if number >= len(first) or sources[number] is not None or code in self._replies:
             self.answer(code & 0xFF, code >> 8, address, at, EXCEEDED)
             return
-        rtt = at - first[code - 1]
+        rtt = at - first[number]
         if rtt < 0:
             rtt = 0.0
-        sources[code - 1] = address
-        self._rtts[code - 1] = rtt
+        sources[number] = address
+        self._rtts[number] = rtt
         # With max() and min() these would be a tenth of all work for an answer.
         patience = self._patience
         patience.answers += 1
@@ -246,9 +261,8 @@ class Path(Run):
             self._routers.note(code, 0, address, self._neighbour(code - 1), self._neighbour(code + 1), at)
         if code > self._farthest:
             self._farthest = code
-            if self._reached is None and self._stopped is None:
-                limit = code + GAP
-                self._limit = limit if limit < self._max_ttl else self._max_ttl  # noqa: FURB136
+            limit, bound = code + GAP, self._bound
+            self._limit = limit if limit < bound else bound  # noqa: FURB136
         waiting = self._waiting
         if len(waiting) == 1 and waiting[0] == code:
             waiting.clear()
@@ -273,11 +287,11 @@ class Path(Run):
         if not reached and (self._stopped is None or ttl < self._stopped):
             self._stopped = ttl
         self._farthest = max(self._farthest, ttl)
-        end = self.end or ttl
-        self._limit = min(self._max_ttl, end)
+        self._limit = self._bound = end = self.end or ttl
         self._waiting = [each for each in self._waiting if each <= end]
-        self._silent = [each for each in self._silent if each <= end]
-        self._retries = {each: at for each, at in self._retries.items() if each <= end}
+        if self._silent:
+            self._silent = [each for each in self._silent if each <= end]
+            self._retries = {each: at for each, at in self._retries.items() if each <= end}
         self._soft_at = self._last(self._waiting[0]) + self._soft if self._waiting else NEVER
 
     def wake(self) -> float:
@@ -308,11 +322,11 @@ class Path(Run):
     def hops(self) -> tuple[Hop, ...]:
         """What answered at each TTL that was probed, up to the end."""
         last = self.end or len(self._first)
-        hops = []
+        hops, others = [], self._replies
         named = socket.inet_ntoa if self.flow.version == 4 else text
         routers = zip(range(1, last + 1), self._sources, self._rtts, strict=False)
         for ttl, source, rtt in routers:
-            if ttl in self._replies:
+            if ttl in others:
                 hops.append(hop_of(ttl, self._kept(ttl)))
             elif source is None:
                 hops.append(silent(ttl))
@@ -352,8 +366,8 @@ class Path(Run):
             return -NEVER
         if self._attempts > 1:
             last = max(map(self._last, (*self._waiting, *self._silent)))
-        else:  # they left in the order of their TTLs
-            last = self._first[max(self._waiting[-1:] + self._silent[-1:]) - 1]
+        else:  # they left in the order of their TTLs, and are given up in it
+            last = self._first[(self._waiting or self._silent)[-1] - 1]
         return last + self._patience.of(self._wait)
 
     def _plan_retries(self, now: float) -> None:

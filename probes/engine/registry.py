@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 _HEADER: Final = 8
 _PAYLOAD_AT: Final = TAG_AT - 8  # where the tag is in a payload
 # Of IPv4 packets with ICMP as they mostly are: version and header length; fragment offset, TTL and protocol;
-# source; type and code; then of an error the length of what it quotes, the same of the quoted header (but for
-# the source), and the tag; of an echo reply the tag.
-_ERROR: Final = struct.Struct("!B5xI2x4s4xH3xB2xB5xI20xIHQ")
+# source; type and code; then of an error four octets, of the quoted header offset, TTL and protocol, and the
+# tag; of an echo reply the tag. The four octets are the length of what is quoted, two that are not used, and
+# the quoted version and header length.
+_ERROR: Final = struct.Struct("!B5xI2x4s4xH3xI5xI20xIHQ")
 _ECHO: Final = struct.Struct("!B5xI2x4s4xH8xIHQ")
 _LEAST_ERROR: Final = 48 + TAGGED
 _MOST_ERROR: Final = 28 + UNEXTENDED  # a longer one may have extensions
 _LEAST_ECHO: Final = _ECHO.size
 _PLAIN: Final = 0x45  # without options
-_OFFSET: Final = 0x1FFF0000  # of a later fragment, in offset, TTL and protocol
-_WHOLE: Final = _OFFSET | 0xFF
+# Offset and protocol, in offset, TTL and protocol: what has no offset is whole, or a first fragment.
+_WHOLE: Final = 0x1FFF00FF
 _EXCEEDED: Final = 11 << 8
 
 
@@ -41,7 +42,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.runs: dict[int, Run] = {}
-        self._by_destination: dict[bytes, list[Run]] = {}
+        self._by_destination: dict[bytes, tuple[Run, ...]] = {}
         self._slots = itertools.count(1)
 
     def slot(self) -> int:
@@ -52,7 +53,8 @@ class Registry:
         """Know a run; another one's slot must not be taken."""
         if self.runs.setdefault(run.flow.slot, run) is not run:
             raise ValueError(f"slot {run.flow.slot} is taken")
-        self._by_destination.setdefault(run.flow.destination, []).append(run)
+        others = self._by_destination.get(run.flow.destination, ())
+        self._by_destination[run.flow.destination] = (*others, run)
 
     def taken(self, destination: bytes, remote: int, local: int) -> bool:
         """Whether a TCP run in progress has these ends and ports."""
@@ -66,10 +68,9 @@ class Registry:
         if self.runs.get(run.flow.slot) is not run:
             return
         del self.runs[run.flow.slot]
-        same = self._by_destination[run.flow.destination]
-        same.remove(run)
-        if not same:
-            del self._by_destination[run.flow.destination]
+        others = self._by_destination.pop(run.flow.destination)
+        if len(others) > 1:
+            self._by_destination[run.flow.destination] = tuple(each for each in others if each is not run)
 
     def batch4(  # noqa: C901  (calls would cost)
         self, octets: bytearray, places: Iterable[tuple[int, int, float]], ready: deque[Run]
@@ -81,20 +82,21 @@ class Registry:
         would have made the same of those that were told.
         """
         others: list[int] = []
-        runs = self.runs
+        get, unpack_error = self.runs.get, _ERROR.unpack_from
         # This is done for nearly every packet, so nothing is called here that can be written here.
         for number, (start, size, at) in enumerate(places):
             if _LEAST_ERROR <= size <= _MOST_ERROR:
-                version, part, source, kind, length, quoted, inner, slot, code, cookie = _ERROR.unpack_from(
-                    octets, start
-                )
-                usual = version == quoted == _PLAIN and part & _WHOLE == ICMP and not length
-                if kind == _EXCEEDED and usual and not inner & _OFFSET:
-                    run = runs.get(slot)
+                version, part, source, kind, quoted, inner, slot, code, cookie = unpack_error(octets, start)
+                if kind == _EXCEEDED and version == _PLAIN and quoted == _PLAIN and part & _WHOLE == ICMP:
+                    run = get(slot)
                     if run is not None:
                         flow = run.flow
                         cookies = flow.cookies
-                        if code < len(cookies) and cookies[code] == cookie and flow.protocol == inner & 0xFF:
+                        if (
+                            code < len(cookies)
+                            and cookies[code] == cookie
+                            and inner & _WHOLE == flow.protocol
+                        ):
                             run.passed(code, source, at)
                             if not run.ready:
                                 run.ready = True
@@ -103,7 +105,7 @@ class Registry:
             elif size >= _LEAST_ECHO:
                 version, part, source, kind, slot, code, cookie = _ECHO.unpack_from(octets, start)
                 if not kind >> 8 and version == _PLAIN and part & _WHOLE == ICMP:
-                    run = runs.get(slot)
+                    run = get(slot)
                     if run is not None and run.flow.method == "icmp" and run.flow.knows(code, cookie):
                         run.heard(Heard(code, source, at, (0, kind)))
                         if not run.ready:

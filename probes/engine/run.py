@@ -43,10 +43,24 @@ class Heard(NamedTuple):
 class Run(ABC):
     """A ping or trace, on its way from the registry's entry to the call of ``ended``.
 
-    ``peer`` is the destination as sockets take it. ``held`` are sockets that keep source ports for us.
+    ``peer`` is the destination as sockets take it, ``send`` sends a packet there (OSError as of sendto(2)).
+    ``held`` are sockets that keep source ports for us.
     """
 
-    __slots__ = ("bucket", "busy", "due", "ended", "failure", "flow", "held", "most", "over", "peer", "ready")
+    __slots__ = (
+        "bucket",
+        "busy",
+        "due",
+        "ended",
+        "failure",
+        "flow",
+        "held",
+        "most",
+        "over",
+        "peer",
+        "ready",
+        "send",
+    )
     by_ttl: ClassVar = False  # whether all probes are of one flow, and a code's low octet is its TTL
 
     def __init__(self, address: str, flow: Flow, bucket: Bucket | None) -> None:
@@ -61,6 +75,7 @@ class Run(ABC):
         self.failure: ErrorCode | None = None
         self.held: tuple[socket.socket, ...] = ()
         self.ended: Callable[[Run], None] = _nobody
+        self.send: Callable[[bytes, tuple[str, int]], object] = _nowhere
 
     @property
     def address(self) -> str:
@@ -73,15 +88,18 @@ class Run(ABC):
 
     @abstractmethod
     def poll(self, now: float, window: int) -> int | None:
-        """The code of the probe to send now."""
+        """The code of the probe to send now; not with ``window`` waited for already, nor with ``most``."""
 
     def way(self, code: int) -> tuple[Flow, int]:
         """By which flow and with which TTL the probe goes that :meth:`poll` named last."""
         return self.flow, code & 0xFF
 
     @abstractmethod
-    def sent(self, code: int, now: float) -> bool:
-        """Note that :meth:`poll`'s probe left; whether there may be another to send now."""
+    def sent(self, code: int, now: float) -> float:
+        """Note that :meth:`poll`'s probe left; when to poll again, if nothing is answered before.
+
+        ``now`` or the past if there may be another to send at once.
+        """
 
     @abstractmethod
     def heard(self, heard: Heard) -> None: ...
@@ -120,6 +138,10 @@ def _nobody(_: Run) -> None:
     """Who waits for a run that nobody waits for."""
 
 
+def _nowhere(_packet: bytes, _peer: tuple[str, int]) -> None:
+    """Where the packets go of a run that no link was given to."""
+
+
 class Ping(Run):
     """``count`` probes, one every ``interval`` seconds, each waited for ``timeout`` seconds."""
 
@@ -151,10 +173,10 @@ class Ping(Run):
     def way(self, code: int) -> tuple[Flow, int]:  # noqa: ARG002  (all go the same)
         return self.flow, _PING_TTL
 
-    def sent(self, code: int, now: float) -> bool:
+    def sent(self, code: int, now: float) -> float:
         assert code == len(self._sent)
         self._sent.append(now)
-        return False
+        return self.wake()
 
     def heard(self, heard: Heard) -> None:
         if heard.code in self._rtts:

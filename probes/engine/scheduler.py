@@ -114,7 +114,7 @@ class Scheduler:
 
     def _pump(self) -> None:
         """Read what has come, then send: no run may end while its answer waits to be read."""
-        came, more = 0, True
+        came, more, start = 0, True, monotonic()
         for _ in range(_BATCHES):
             drained = [link.drain() for link in self.links.values()]
             came += sum(count for count, _ in drained)
@@ -123,39 +123,50 @@ class Scheduler:
                 break
         at, sent = self._turn(monotonic(), settled=not more)
         if came or sent:
-            at = min(at, monotonic() + _TICK_S)
+            at = min(at, start + _TICK_S)
         else:
             for link in self.links.values():
                 link.resume()
         self.arm(0.0 if more else at)
 
-    def _turn(self, now: float, *, settled: bool) -> tuple[float, int]:  # noqa: C901  (calls would cost)
+    def _turn(  # noqa: C901, PLR0912  (calls would cost)
+        self, now: float, *, settled: bool
+    ) -> tuple[float, int]:
         """Send what may be sent now; when the next turn is due, and how many were sent."""
-        for run in self._timers.rung(now):
+        ready, timers = self.ready, self._timers
+        for run in timers.rung(now):
             self.wake(run)
-        ready = self.ready
         tokens = min(_TURN, self._pace.process.tokens(now), self._bucket.tokens(now))
         begun = all(batch.exhausted for batch in self.batches)
         window = 1 if self._starved else _WIDE if begun else WINDOW
         sent = 0
         while sent < tokens and (ready or self._admit()):
-            run = ready[0]
-            if not run.over:
-                most = run.most
-                code = run.poll(now, window if window < most else most)  # noqa: FURB136  (min() takes longer)
-                if code is None:
-                    self._rest(run, now, settled=settled)
-                else:
-                    more = self._send(run, code, now)
-                    if more is not None:
-                        sent += 1
-                        if more:
-                            continue
-                        at = run.wake()
-                        if at < run.due:  # else a timer is set already, as mostly
-                            self._timers.set(run, at)
-            ready.popleft()
+            run = ready.popleft()
             run.ready = False
+            if run.over:
+                continue
+            code = run.poll(now, window)
+            if code is None:
+                self._rest(run, now, settled=settled)
+            elif run.bucket is None or self._granted(run, now):
+                if run.by_ttl:
+                    packet = run.flow.packet(code, code & 0xFF)
+                else:
+                    flow, ttl = run.way(code)
+                    packet = flow.packet(code, ttl)
+                left = monotonic()
+                try:
+                    run.send(packet, run.peer)
+                except OSError as error:
+                    self._refused(run, error, left)
+                    continue
+                sent += 1
+                at = run.sent(code, left)
+                if at <= left:
+                    run.ready = True
+                    ready.appendleft(run)
+                elif at < run.due:  # else a timer is set already, as mostly
+                    timers.set(run, at)
         if sent:
             now = monotonic()
             self._pace.process.take(now, sent)
@@ -176,33 +187,27 @@ class Scheduler:
     def _rest(self, run: Run, now: float, *, settled: bool) -> None:
         """End a run that has nothing more to do, or see to it later."""
         at = run.wake() if settled else now
-        if at > now:
-            self._timers.set(run, at)
-        elif settled and run.closed(now):
+        if at <= now and settled and run.closed(now):
             self._end(run)
-        else:
-            self._timers.set(run, now)
+        elif at < run.due:  # else a timer is set already, which rings before
+            self._timers.set(run, at if at > now else now)  # noqa: FURB136
 
-    def _send(self, run: Run, code: int, now: float) -> bool | None:
-        """Send a probe; whether there may be more to send, None if it must wait, and a timer was set."""
-        if run.bucket is not None:
-            due = run.bucket.ready_at(now)
-            if due > now:
-                self._timers.set(run, due)
-                return None
-            run.bucket.take(now)
-        flow, ttl = (run.flow, code & 0xFF) if run.by_ttl else run.way(code)
-        packet = flow.packet(code, ttl)
-        now = monotonic()
-        try:
-            self.links[flow.version].send(packet, run.peer)
-        except OSError as error:
-            if error.errno not in _BUSY or run.busy > 100:
-                run.fail(error_code(error))
-            run.busy += 1
-            self._timers.set(run, now + _BUSY_S)
-            return None
-        return run.sent(code, now)
+    def _granted(self, run: Run, now: float) -> bool:
+        """Whether its target's pace allows a run a probe, which is then taken; else a timer is set."""
+        assert run.bucket is not None
+        due = run.bucket.ready_at(now)
+        if due > now:
+            self._timers.set(run, due)
+            return False
+        run.bucket.take(now)
+        return True
+
+    def _refused(self, run: Run, error: OSError, now: float) -> None:
+        """Have a run whose packet did not leave try again, or end."""
+        if error.errno not in _BUSY or run.busy > 100:
+            run.fail(error_code(error))
+        run.busy += 1
+        self._timers.set(run, now + _BUSY_S)
 
     def deliver(self, run: Run, heard: Heard) -> None:
         """Hand an answer to its run, which may now have more to send."""

@@ -10,7 +10,9 @@ from probes.engine.run import NEVER
 if TYPE_CHECKING:
     from probes.engine.run import Run
 
-_TICKS: Final = 1000  # in a second: timers of the event loop are no finer
+# In a second. What is waited for here is some 50 ms or more; with finer ticks each run that ends, when little
+# else happens, would cost a turn of the event loop of its own.
+_TICKS: Final = 200
 
 
 class Timers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import ipaddress
 import sys
 from pathlib import Path
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     _Measure = Callable[[Engine, Iterator[str]], _Stream]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
-_GARBAGE = 50_000  # objects made before Python looks for cycles, of which a stream of results leaves none
 _RATE = click.FloatRange(min=0, min_open=True)
 _SECONDS = click.FloatRange(min=0, min_open=True)
 
@@ -169,7 +167,6 @@ def _run(kind: str, measure: _Measure, common: dict[str, Any]) -> int:
     if common["method"] == "icmp" and common["port"] is not None:
         raise click.UsageError("--port is for --method tcp and udp; ICMP has none")
     addresses = _addresses(common["addresses"], common["file"])
-    gc.set_threshold(_GARBAGE)
     try:
         return asyncio.run(_write(kind, measure, addresses, common))
     except VantageError as error:

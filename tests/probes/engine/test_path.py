@@ -245,9 +245,9 @@ class TestWindow:
     def burst(path: Path, now: float, window: int) -> int:
         """How many probes leave at once."""
         count = 0
-        more = True
-        while more and (code := path.poll(now, window)) is not None:
-            more = path.sent(code, now)
+        again = now
+        while again <= now and (code := path.poll(now, window)) is not None:
+            again = path.sent(code, now)
             count += 1
         assert path.poll(now, window) is None
         return count

@@ -35,7 +35,7 @@ class TestTimers:
             now += step
         assert rung.keys() == earliest.keys()
         for number, at in rung.items():
-            assert earliest[number] < at <= earliest[number] + 0.0011 + step
+            assert earliest[number] < at <= earliest[number] + 0.0051 + step
         assert timers.next() == NEVER
 
     def test_it_may_be_set_again_when_it_rang(self) -> None:
@@ -58,4 +58,4 @@ class TestTimers:
         timers, ping = Timers(), run()
         timers.set(ping, 1.0)
         assert timers.rung(1.0) == []
-        assert timers.next() <= 1.001
+        assert timers.next() <= 1.0051

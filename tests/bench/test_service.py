@@ -46,7 +46,7 @@ class TestMeasure:
         evidence = service.measure(tmp_path, ENDPOINTS, RUNS, reports=1)
         text = service.document("Measured", ENDPOINTS, RUNS, evidence)
         asked = [line for line in text.splitlines() if "≤" in line]
-        assert len(asked) == 6
+        assert len(asked) == 7
         assert "not measured" not in text
         found = evidence["daemon"].facts
         assert found["/: size, MB"] > found["/, gzip: size, MB"] > found[f"{service._SAME}: size, MB"] == 0

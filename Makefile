@@ -5,12 +5,13 @@
 #   make bench-probes   the probe engine against its peers, and README's table of that; under twenty minutes
 #   make bench-geodata   look-ups and territory against their peers, and the table of that in geodata/README.md; under five minutes
 #   make bench-verdict  verdicts held against what is true, and README's table of that; under twenty minutes
+#   make bench-service  the report and the daemon with 10,000 endpoints in the store, and the table of that in config/README.md; under five minutes
 #   make alerts dashboards   write the rules and the dashboards in config/ anew from scanner/monitoring
 #   make lock   resolve the dependencies anew
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-run test bench-probes bench-geodata bench-verdict alerts dashboards lint format lock schema clean tools
+.PHONY: help demo demo-run test bench-probes bench-geodata bench-verdict bench-service alerts dashboards lint format lock schema clean tools
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 ; do command -v $$p && break ; done)
 VENV := .venv
@@ -79,6 +80,9 @@ bench-geodata: $(VENV)/bench.stamp
 
 bench-verdict: $(VENV)/run.stamp
 	@$(BIN)/python -m tests.bench.verdicts $(or $(BENCH),--write-readme)
+
+bench-service: $(VENV)/run.stamp
+	@$(BIN)/python -m tests.bench.service $(or $(BENCH),--write-readme)
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .

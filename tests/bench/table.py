@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Played: TypeAlias = "tuple[str, str, Sequence[Claim], Evidence]"
 PROBES: Final = "bench-probes"
 GEODATA: Final = "bench-geodata"
+SERVICE: Final = "bench-service"
 _LEGEND: Final = (
     "Medians of n runs. Wall clock and processor time are those of the whole process, its start included; "
     "probes are counted where they leave the namespace. Found are hops (of pings, answers) of those that "

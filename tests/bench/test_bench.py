@@ -293,7 +293,12 @@ class TestTable:
         assert table.placed(once, "new\n", "some") == once
 
     @pytest.mark.parametrize(
-        ("name", "section"), [("README.md", table.PROBES), ("geodata/README.md", table.GEODATA)]
+        ("name", "section"),
+        [
+            ("README.md", table.PROBES),
+            ("geodata/README.md", table.GEODATA),
+            ("config/README.md", table.SERVICE),
+        ],
     )
     def test_documents_have_one(self, name: str, section: str) -> None:
         document = Path(__file__).parents[2] / name

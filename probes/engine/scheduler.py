@@ -172,11 +172,12 @@ class Scheduler:
             self._pace.process.take(now, sent)
             self._bucket.take(now, sent)
         self._starved = bool(ready) and tokens < _TURN
-        if ready and tokens == _TURN:
+        if not ready and (begun or sent < tokens):
+            return self._timers.next(), sent
+        # There is more to send, or to begin, than the pace allowed.
+        if tokens == _TURN:
             return now, sent
-        if ready:
-            return max(now + _TICK_S, self._pace.process.ready_at(now), self._bucket.ready_at(now)), sent
-        return self._timers.next(), sent
+        return max(now + _TICK_S, self._pace.process.ready_at(now), self._bucket.ready_at(now)), sent
 
     def wake(self, run: Run) -> None:
         """Ask a run soon whether it has something to send."""

@@ -19,13 +19,14 @@ from scanner.policy import FindingStatus
 from scanner.verdict import ASSURANCES, LOCATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import date
 
     from prometheus_client import Metric
 
     from scanner.register import Register
     from scanner.run import Run
+    from scanner.verdict import AddressVerdict
 
 STATUSES: tuple[FindingStatus, ...] = get_args(FindingStatus)
 PATHS = ("domestic", "leaves", "unknown")
@@ -72,7 +73,8 @@ class RunCollector(Collector):
         )
         addresses = GaugeMetricFamily(
             "residency_endpoint_addresses",
-            "How many addresses an endpoint has, by address family and the only country that is left for it.",
+            "How many addresses an endpoint has, by address family and the only country that is left for it;"
+            " of several, the only one that sources claim.",
             labels=(*_ENDPOINT, "family", "country"),
         )
         for result in self._run.endpoints:
@@ -86,7 +88,7 @@ class RunCollector(Collector):
                 for value in values:
                     family.add_metric((*labels, value), float(value == actual))
             counts = Counter(
-                ("ipv6" if ":" in one.address else "ipv4", _only(one.countries))
+                ("ipv6" if ":" in one.address else "ipv4", self._country(one))
                 for one in result.verdict.addresses
             )
             for (version, country), count in sorted(counts.items()):
@@ -94,6 +96,12 @@ class RunCollector(Collector):
         yield from (location, status, path)
         if self._detail == "full":
             yield from (assurance, addresses)
+
+    def _country(self, one: AddressVerdict) -> str:
+        left = set(one.countries)
+        if len(left) > 1:
+            left &= {claim.country or "" for claim in self._run.claims.get(one.address, ())}
+        return left.pop() if len(left) == 1 else "unknown"
 
     def _providers(self) -> Metric:
         family = GaugeMetricFamily(
@@ -258,10 +266,6 @@ def _timestamp(date: str) -> float:
 
 def _end(day: date) -> float:
     return datetime.combine(day + timedelta(days=1), time(), UTC).timestamp()
-
-
-def _only(countries: Sequence[str]) -> str:
-    return countries[0] if len(countries) == 1 else "unknown"
 
 
 def render(run: Run, detail: Detail = "full", register: Register | None = None) -> bytes:

@@ -49,6 +49,12 @@ class TestService:
         assert (labels["alertname"], labels["endpoint"], labels["severity"]) == (ALERT, ENDPOINT, "critical")
         assert said["alert"]["receivers"] == [{"name": "on-call"}]
 
+    def test_every_panel_of_the_dashboards_is_answered(self, said: dict[str, Any]) -> None:
+        """By a Prometheus that scraped the daemon; the register has no waivers."""
+        assert len(said["panels"]) > 20
+        empty = {name for name, series in said["panels"].items() if not series}
+        assert {name for name in empty if "Waivers" not in name} == set()
+
     def test_the_page_and_the_report_show_where_it_is(self, said: dict[str, Any]) -> None:
         for text in (said["page"], said["report"]):
             assert ENDPOINT in text

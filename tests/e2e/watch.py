@@ -14,6 +14,7 @@ import sys
 import urllib.request
 from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -68,6 +69,18 @@ class Watchers:
     def runs(self) -> list[dict[str, Any]]:
         """The runs that the daemon has kept, newest first."""
         found: list[dict[str, Any]] = self.daemon.get("/api/v1/runs")["items"]
+        return found
+
+    def panels(self) -> dict[str, int]:
+        """How many series each panel of the dashboards shows now."""
+        provider = ENDPOINT.partition("/")[0]
+        values = {"provider": provider, "endpoint": ENDPOINT, "data_class": ".*", "home": "PK"}
+        found: dict[str, int] = {}
+        for file in sorted((CONFIG / "grafana/dashboards").glob("*.json")):
+            for panel in json.loads(file.read_bytes())["panels"]:
+                asked = [Template(one["expr"]).substitute(values) for one in panel["targets"]]
+                series = sum(len(self.server.query(expr)) for expr in asked)
+                found[f"{file.stem}: {panel['title']}"] = series
         return found
 
     def page(self) -> tuple[str, dict[str, str]]:
@@ -170,6 +183,7 @@ def main(directory: Path) -> dict[str, Any]:
             (said["alert"],) = until(watchers.alerts, "Alertmanager is told")
             after = [one for one in watchers.runs() if one["id"] not in before]
             said["scans until then"] = len(after)
+            said["panels"] = watchers.panels()
             said["page"], said["headers"] = watchers.page()
             said["report"] = watchers.sarhad("report", "last")
             said["diff"] = json.loads(watchers.sarhad("diff", max(before), "last", "--format=json"))

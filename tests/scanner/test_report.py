@@ -6,10 +6,13 @@ import io
 import unicodedata
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from geodata.claim import Claim
 from probes.observation import PingObservation, PingResult
 from scanner import metrics
 from scanner.cli import job
@@ -138,6 +141,24 @@ class TestMetrics:
             "kind": "ping",
             "reason": "timeout",
         }
+
+    @pytest.mark.parametrize(
+        ("said", "label"), [(("SG",), "SG"), (("SG", "MY"), "unknown"), (("PK",), "unknown"), ((), "unknown")]
+    )
+    def test_of_several_countries_that_are_left_the_one_that_is_claimed(
+        self, said: tuple[str, ...], label: str
+    ) -> None:
+        scanned = run()
+        (result,) = scanned.endpoints
+        (address,) = result.verdict.addresses
+        near = replace(address, countries=("ID", "MY", "SG"))
+        result = replace(result, verdict=replace(result.verdict, addresses=(near,)))
+        claims = tuple(
+            Claim(source=one, family=one, prefix="x", meaning="server", country=one) for one in said
+        )
+        text = metrics.render(replace(scanned, endpoints=(result,), claims={near.address: claims})).decode()
+        (line,) = [one for one in text.splitlines() if one.startswith("residency_endpoint_addresses{")]
+        assert f'country="{label}"' in line
 
     def test_no_reason_and_no_address_in_labels(self) -> None:
         text = metrics.render(run(HOSTILE)).decode()

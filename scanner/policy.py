@@ -66,18 +66,16 @@ _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 class Thresholds(Model):
     """The numbers that the rules of the verdict compare with; each rule that used one says so."""
 
-    # Light in fibre covers 200 km per millisecond one way, hence 100 km per millisecond of round trip
-    # (refractive index of silica about 1.47; the bound of Gueye et al. 2006). A larger value is safer, a
-    # smaller one could prove what is not so.
+    # Light in fibre covers 200 km per millisecond one way (refractive index of silica about 1.47; the bound
+    # of Gueye et al. 2006). A larger value is safer, a smaller one could prove what is not so.
     speed_km_per_ms_rtt: Annotated[float, Field(ge=100, le=150, allow_inf_nan=False)] = 100.0
-    # An application that answers this much later than the transport, at best and steadily, is not where the
-    # transport is: a page that nobody has or a file, and the TLS handshake. Steady: the quickest eighth of
-    # all tries differs by no more than this share of the excess.
+    # A page that nobody has or a file, and a TLS handshake, that come this much later than the transport, at
+    # best and steadily, come from elsewhere: the quickest eighth of tries differs by no more than this share.
     relay_excess_ms: _Positive = 4.0
     tls_excess_ms: _Positive = 7.0
     steady_share: _Share = 0.03
     relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 5
-    # One that answers this much later, and evenly, may be elsewhere: it supports no claim of home.
+    # What comes this much later, and evenly, may be made elsewhere: it supports no claim of home.
     late_excess_ms: _Positive = 1.5
     late_tls_excess_ms: _Positive = 1.25
     page_excess_ms: _Positive = 5.0
@@ -85,17 +83,16 @@ class Thresholds(Model):
     even_page_share: _Share = 0.05
     # ``bounded``: no foreign city of so many people is feasible.
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
-    # Claims of home are not believed where even the nearest vantage waited longer than this.
+    # Claims of home are not believed where even the nearest vantage waited longer than this, or than so many
+    # times the way, by fibre, from the farthest city at home to the nearest vantage there takes.
     unsupported_rtt_ms: _Positive = 40.0
-    # Nor beyond so many times the way, by fibre, from the farthest city at home to the nearest vantage there.
     unsupported_detour: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 2.5
-    # A vantage is doubted when addresses of so many networks contradict it and no other vantage, or one that
-    # more vantages than ``doubt_vantages`` agree on; refuted, and not used at all, when so many do.
+    # A vantage is doubted when addresses of so many networks contradict it and no other, or one that more
+    # vantages than ``doubt_vantages`` agree on; refuted, and not used at all, when so many do.
     doubt_networks: Annotated[int, Field(ge=2, le=1000)] = 3
     doubt_vantages: Annotated[int, Field(ge=5, le=1000)] = 20
     refuted_networks: Annotated[int, Field(ge=2, le=1000)] = 5
-    # A source's data older than this is stale.
-    stale_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    stale_days: Annotated[int, Field(ge=1, le=3650)] = 90  # a source's data older than this is stale
 
 
 class ClassRule(Model):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from scanner.cli import job
 from scanner.cli.exits import CLEAN, INCOMPLETE
 
 if TYPE_CHECKING:
@@ -132,22 +131,13 @@ def _run(
 
 @contextlib.contextmanager
 def _stream(output: Path | None) -> Iterator[IO[bytes]]:
-    """Where records go; a file takes its place when all is written, and none is left of what failed."""
+    """Where records go."""
     if output is None:
         yield sys.stdout.buffer
         sys.stdout.flush()
         return
-    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(output)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with job.replacing(output) as stream:
+        yield stream
 
 
 def _check(tally: Tally) -> None:

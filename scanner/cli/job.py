@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import click
 import msgspec
@@ -290,17 +290,19 @@ def _write_stream(run: Run, output: Output, register: Register | None) -> None:
 def replace(path: Path, parts: Iterable[bytes]) -> None:
     """Replace a file; that it cannot be written becomes a message."""
     try:
-        _replace(path, parts)
+        with replacing(path) as stream:
+            stream.writelines(parts)
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _replace(path: Path, parts: Iterable[bytes]) -> None:
-    """Write beside ``path`` and rename over it."""
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside ``path`` that takes its place once all is written; none is left of what failed."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.writelines(parts)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         mask = os.umask(0)

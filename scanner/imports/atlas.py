@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from probes import certificate
+from probes import certificate, hostname
 from probes.observation import (
     DnsObservation,
     DnsResult,
@@ -194,7 +194,7 @@ def _named(make: Any, result: Result, notes: Counter[str]) -> list[Observation]:
         return [DnsObservation(**frame, error="servfail", result=DnsResult(question=name))]
     at = shape.address(result.dst_addr or result.addr, "dst_addr")
     found: list[Observation] = [make(result, at, notes)]
-    if name is not None and not shape.is_address(name):
+    if name is not None and not hostname.is_address(name):
         looked_up = DnsResult(question=name, rcode="NOERROR", addresses=(at,))
         found.insert(0, DnsObservation(**result.frame("dns", None), result=looked_up))
     return found

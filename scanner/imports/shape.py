@@ -47,15 +47,6 @@ def address(text: str | None, what: str) -> str:
     return str(parsed)
 
 
-def is_address(text: str) -> bool:
-    """Whether a text is an address and no name."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def time(seconds: int, microseconds: int = 0) -> str:
     """A time as records carry it; a :class:`BadRecordError` where the year has more than four digits."""
     try:

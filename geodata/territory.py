@@ -31,7 +31,7 @@ from geodata.errors import GeodataError
 from geodata.forest import Forest
 from geodata.geojson import read_rings
 from geodata.homeland import Homeland
-from geodata.sphere import EARTH_RADIUS_KM, angle, tightest, unit, witnesses
+from geodata.sphere import EARTH_RADIUS_KM, tightest, unit, witnesses
 from geodata.survey import Countries, Survey, countries, survey
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ class Territory:
         self.home_cities = np.array([self._is_home(city) for city in self._cities.all])
         self._known: dict[tuple[Disk, ...], Feasibility] = {}
         self._features: dict[tuple[float, float], tuple[int, ...]] = {}
-        self._reach: dict[tuple[tuple[float, float], ...], float] = {}
         self._angles: dict[tuple[float, float, bool], float] = {}
 
     @classmethod
@@ -184,16 +183,6 @@ class Territory:
     def nearest_home_km(self, latitude: float, longitude: float) -> float:
         """The great-circle distance to the nearest land of home; 0 on it."""
         return self._nearest_km(latitude, longitude, home=True)
-
-    def reach_km(self, places: Iterable[tuple[float, float]]) -> float:
-        """How far a city of home may be from the nearest of some places (latitude, longitude); 0 if none."""
-        key = tuple(sorted(set(places)))
-        found = self._reach.get(key)
-        if found is None:
-            cities = self._cities.where[self.home_cities]
-            away = angle(cities[:, None, :], unit(*np.array(key).T)[None, :, :]).min(axis=1)
-            found = self._reach[key] = float(away.max(initial=0.0)) * EARTH_RADIUS_KM
-        return found
 
     def _nearest_km(self, latitude: float, longitude: float, *, home: bool) -> float:
         key = latitude, longitude, home

@@ -150,25 +150,15 @@ def claims(case: Case) -> AddressVerdict:
             evidence,
             countries,
             unsupported_rtt_ms=case.thresholds.unsupported_rtt_ms,
-            unsupported_detour=case.thresholds.unsupported_detour,
+            unsupported_abroad=case.thresholds.unsupported_abroad,
         )
-    loose = _loose(case) if location == "inside" else None
-    assurance: Assurance = "corroborated" if len(votes) > 1 and loose is None else "claimed"
+    # At home, no number of sources is worth more than one until a time has spoken for it: they err together.
+    counted = len(votes) > 1 and (location == "outside" or bool(case.evidence.transport))
+    assurance: Assurance = "corroborated" if counted else "claimed"
     many = f"{len(votes)} independent sources agree" if len(votes) > 1 else "One source says so"
-    rest = "; the measured times allow it" if case.evidence.transport else "; no measured time bears on it"
-    text = f"{many} ({said}){rest}{loose or ''}."
+    rest = "the measured times allow it" if case.evidence.transport else "no measured time bears on it"
+    text = f"{many} ({said}); {rest}."
     return case.verdict("claims", location, assurance, text, evidence, countries)
-
-
-def _loose(case: Case) -> str | None:
-    """How little the times say for home, where they allow more cities abroad than there.
-
-    Sources are wrong together; then they alone say that it is at home, however many they are.
-    """
-    home, abroad = len(case.transport.home_cities), len(case.transport.foreign_cities)
-    if not case.evidence.transport or abroad <= home:
-        return None
-    return f", and {abroad:,} cities abroad beside {home:,} at home"
 
 
 class _Doubt(NamedTuple):
@@ -193,37 +183,24 @@ def _doubt(case: Case, location: Location) -> _Doubt | None:
     return None if (found := _unsupported(case)) is None else _Doubt(*found)
 
 
-def _limit_ms(case: Case) -> float:
-    """The round-trip time within which a host in any city at home is from the nearest vantage there."""
-    at_home = [
-        one.vantage
-        for one in case.evidence.transport
-        if case.territory.contains(one.vantage.latitude, one.vantage.longitude)
-    ]
-    if not at_home:
-        return case.thresholds.unsupported_rtt_ms
-    reach_km = case.territory.reach_km((one.latitude, one.longitude) for one in at_home)
-    reach_km += max(one.location_error_km for one in at_home)
-    way_ms = case.thresholds.unsupported_detour * reach_km / case.thresholds.speed_km_per_ms_rtt
-    return min(case.thresholds.unsupported_rtt_ms, way_ms)
-
-
 def _supported(case: Case) -> str | None:
-    """What speaks for home against claims of abroad: a vantage is near, and the way was last seen there.
+    """What speaks for home against claims of abroad: the way to it was last seen there.
 
-    A false "outside" ruins who is honest, and leased space is registered abroad wherever it is used. What the
-    operator itself admits stands.
+    And that right before it, or a vantage at home is the nearest, and near. A false "outside" ruins who is
+    honest, and leased space is registered abroad wherever it is used. What the operator itself admits stands.
     """
     upstream = case.evidence.upstream
-    if upstream is None or upstream.place != "home" or not case.evidence.transport or _votes(case)[1]:
+    if upstream is None or upstream.hop.place != "home" or not case.evidence.transport or _votes(case)[1]:
         return None
+    if upstream.beside:
+        return f"the router right before it on its way from home is at home: {upstream.hop.why}."
     nearest = case.evidence.transport[0]
     at_home = case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude)
-    if not at_home or nearest.rtt_ms > _limit_ms(case):
+    if not at_home or nearest.rtt_ms > case.thresholds.unsupported_rtt_ms:
         return None
     return (
         f"it answered {of(nearest)}, sooner than any vantage abroad, and its way was last seen at home:"
-        f" {upstream.why}."
+        f" {upstream.hop.why}."
     )
 
 
@@ -231,28 +208,27 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
     """Why claims of *home* are not believed although no proof forbids them.
 
     A false "inside" is the one error that must never happen, and sources are wrong together (ten of ten, for
-    real addresses in Pakistan). So a claim of home needs the support of a vantage at home: that one of them
-    is the nearest in time, and not farther in time than the whole country is wide. Neither proves the
-    opposite (a delay may be added anywhere), hence never "outside". And the way to it must not end abroad.
+    real addresses in Pakistan). So a claim of home needs the support of vantages at home: that one of them is
+    the nearest in time, and that the times together leave no more cities abroad than at home. Neither proves
+    the opposite (a delay may be added anywhere), hence never "outside". Nor may its way be last seen abroad.
     """
     upstream = case.evidence.upstream
-    if upstream is not None and upstream.place == "abroad":
-        where = ", ".join(upstream.countries[:4])
-        return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.why}."
+    if upstream is not None and upstream.hop.place == "abroad":
+        where = ", ".join(upstream.hop.countries[:4])
+        return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.hop.why}."
     if not case.evidence.transport:
         return None
     nearest = case.evidence.transport[0]
-    limit_ms = _limit_ms(case)
     if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
         return (
             "conflicting",
             f"it answered {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
         )
-    if nearest.rtt_ms > limit_ms:
+    home, abroad = len(case.transport.home_cities), len(case.transport.foreign_cities)
+    if abroad > case.thresholds.unsupported_abroad * home:
         why = (
-            f"even the nearest vantage, {nearest.vantage.city or nearest.vantage.id}, waited"
-            f" {nearest.rtt_ms:.0f} ms (over {limit_ms:.0f}), farther in time than"
-            f" any city of {case.territory.country_name} should be: neither shown at home nor abroad."
+            f"no time speaks for it: answered {of(nearest)} at best, it may be in any of {abroad:,} cities"
+            f" abroad and {home:,} at home; a nearer vantage would tell."
         )
         return "undetermined", why
     late = late_page(case) or late_key(case)

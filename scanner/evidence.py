@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from geodata.claim import Claim
     from probes.observation import HttpResult
     from probes.vantages.vantage import Vantage
-    from scanner.path import Front, PlacedHop
+    from scanner.path import Front, Upstream
     from scanner.policy import Thresholds
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
@@ -105,7 +105,7 @@ class AddressEvidence:
     claims: tuple[Claim, ...]
     asked: int  # how many transport probes were sent that an answer was possible for
     probed: bool  # whether any probe was made at all, also one that this vantage could not make
-    upstream: PlacedHop | None = None  # the last placed hop before it on the way from home
+    upstream: Upstream | None = None  # the last placed hop before it on the way from home
     front: Front | None = None  # who stands before it abroad, on the way from home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
     pops: tuple[Pop, ...] = ()
@@ -181,7 +181,7 @@ def gather(
     special: Mapping[str, str | None],
     vantages: Mapping[str, Vantage],
     thresholds: Thresholds,
-    upstreams: Mapping[str, PlacedHop] = MappingProxyType({}),
+    upstreams: Mapping[str, Upstream] = MappingProxyType({}),
     fronts: Mapping[str, Front] = MappingProxyType({}),
 ) -> dict[str, AddressEvidence]:
     """The evidence of each address, from the observations of one endpoint (others' are passed over)."""

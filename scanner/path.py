@@ -49,6 +49,13 @@ class PlacedHop:
     front: str | None = None
 
 
+class Upstream(NamedTuple):
+    """The last placed hop before an address on its way from home; ``beside`` if that is right before it."""
+
+    hop: PlacedHop
+    beside: bool
+
+
 class Front(NamedTuple):
     """A hop of a network that answers for others, or cleans their traffic, on the way from a vantage."""
 
@@ -193,21 +200,28 @@ def traces_from_home(
     )
 
 
-def upstream(traces: Iterable[TraceObservation], hops: Mapping[str, PlacedHop]) -> dict[str, PlacedHop]:
+def upstream(traces: Iterable[TraceObservation], hops: Mapping[str, PlacedHop]) -> dict[str, Upstream]:
     """The last placed hop before each address, as seen from home; abroad if it is in any of the traces.
 
-    A host whose way from home goes abroad and is not seen to come back is not shown to be at home.
+    A host whose way from home goes abroad and is not seen to come back is not shown to be at home. Of those
+    at home, one right before the address counts first.
     """
-    last: dict[str, PlacedHop] = {}
+    last: dict[str, Upstream] = {}
     for one in traces:
+        if one.result is None or one.address is None:
+            continue
+        ttls = {reply.address: hop.ttl for hop in one.result.hops for reply in hop.replies}
         placed = [
-            hops[reply.address]
-            for hop in (one.result.hops if one.result else ())
+            (hop.ttl, hops[reply.address])
+            for hop in one.result.hops
             for reply in hop.replies
             if reply.address != one.address and hops[reply.address].place in {"home", "abroad"}
         ]
-        if placed and one.address is not None and (one.address not in last or placed[-1].place == "abroad"):
-            last[one.address] = placed[-1]
+        if placed:
+            ttl, hop = placed[-1]
+            found = Upstream(hop, beside=ttls.get(one.address) == ttl + 1)
+            known = last.get(one.address, found)
+            last[one.address] = max(known, found, key=lambda each: (each.hop.place == "abroad", each.beside))
     return last
 
 

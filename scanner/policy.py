@@ -8,7 +8,7 @@ controls that each cite their clause of the Pakistan Cloud First Policy.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 
 import msgspec
 from pydantic import Field, model_validator
@@ -30,18 +30,6 @@ FindingStatus = Literal["compliant", "violation", "waived", "not_applicable", "i
 Severity = Literal["informational", "low", "medium", "high", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("informational", "low", "medium", "high", "critical")
 ControlId = Literal[
-    "PCFP-RES-1",
-    "PCFP-RES-2",
-    "PCFP-RES-3",
-    "PCFP-RES-4",
-    "PCFP-RES-5",
-    "PCFP-REG-1",
-    "PCFP-REG-2",
-    "PCFP-REG-3",
-    "PCFP-REG-4",
-    "PCFP-REG-5",
-]
-CONTROLS: Final[tuple[ControlId, ...]] = (
     "PCFP-RES-1",  # location
     "PCFP-RES-2",  # edges
     "PCFP-RES-3",  # dependencies
@@ -52,7 +40,8 @@ CONTROLS: Final[tuple[ControlId, ...]] = (
     "PCFP-REG-3",  # waivers
     "PCFP-REG-4",  # declared site
     "PCFP-REG-5",  # signed announcements
-)
+]
+CONTROLS: Final[tuple[ControlId, ...]] = get_args(ControlId)
 # Controls that a policy may leave out: nothing is held against them then.
 OPTIONAL: Final = frozenset({"PCFP-RES-3", "PCFP-RES-5", "PCFP-REG-4", "PCFP-REG-5"})
 # Strongest first, as verdicts have them; a verdict without one is weaker than all.
@@ -77,16 +66,17 @@ class Thresholds(Model):
     relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 5
     # What comes this much later, and evenly, may be made elsewhere: it supports no claim of home.
     late_excess_ms: _Positive = 1.5
+    late_file_ms: _Positive = 1.0
     late_tls_excess_ms: _Positive = 1.25
     page_excess_ms: _Positive = 5.0
     even_share: _Share = 0.2
     even_page_share: _Share = 0.05
     # ``bounded``: no foreign city of so many people is feasible.
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
-    # Claims of home are not believed where even the nearest vantage waited longer than this, or than so many
-    # times the way, by fibre, from the farthest city at home to the nearest vantage there takes.
+    # A vantage at home that was answered sooner than this, and sooner than all others, speaks for home.
     unsupported_rtt_ms: _Positive = 40.0
-    unsupported_detour: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 2.5
+    # Claims of home are not believed where the times leave more cities abroad for each that they leave there.
+    unsupported_abroad: _Positive = 1.0
     # A vantage is doubted when addresses of so many networks contradict it and no other, or one that more
     # vantages than ``doubt_vantages`` agree on; refuted, and not used at all, when so many do.
     doubt_networks: Annotated[int, Field(ge=2, le=1000)] = 3

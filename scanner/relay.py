@@ -73,25 +73,32 @@ def late_page(case: Case) -> Excess | None:
     """
     limits = case.thresholds
     for one in _tried(case).values():
-        if one.layer in {"error", "static"}:
-            if _even(one, limits.late_excess_ms, limits.even_share):
-                return one
-        elif (
-            one.layer == "page"
-            and one.tries >= _PAGE_TRIES
-            and _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
+        if (
+            (one.layer == "error" and _even(one, limits.late_excess_ms, limits.even_share))
+            or (one.layer == "static" and _even(one, limits.late_file_ms, limits.even_share, _STEADY_MS))
+            or (
+                one.layer == "page"
+                and one.tries >= _PAGE_TRIES
+                and _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
+            )
         ):
             return one
     return None
 
 
 def late_key(case: Case) -> Excess | None:
-    """The same of the TLS handshake, where pages, if there are any, come no sooner."""
+    """The same of the TLS handshake, where pages, if there are any, come no sooner.
+
+    Where there are none, nothing tells work from way, and a handshake that is very late need not be even.
+    """
     found, limits = _tried(case), case.thresholds
     tls, soon = found.get("tls"), _soonest_ms(found)
-    if tls is None or not _even(tls, limits.late_tls_excess_ms, limits.even_share):
+    if tls is None:
         return None
-    return tls if soon is None or soon > _SOON_SHARE * tls.excess_ms else None
+    if soon is None and tls.excess_ms > limits.tls_excess_ms:
+        return tls
+    even = _even(tls, limits.late_tls_excess_ms, limits.even_share)
+    return tls if even and (soon is None or soon > _SOON_SHARE * tls.excess_ms) else None
 
 
 def _tried(case: Case) -> dict[Layer, Excess]:

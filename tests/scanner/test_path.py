@@ -141,6 +141,35 @@ class TestWay:
         assert way(trace("fra", ("198.18.2.1", 1))).kind == "unknown"
 
 
+class TestUpstream:
+    """The last hop before an address that is placed speaks for where the address is."""
+
+    @staticmethod
+    def found(*traces: TraceObservation) -> tuple[str, bool]:
+        one = upstream(traces, placed(*traces))[ADDRESS]
+        return one.hop.place, one.beside
+
+    def test_right_before_it(self) -> None:
+        assert self.found(trace("khi", ("198.18.5.1", 9), ("198.18.1.2", 11))) == ("home", True)
+
+    def test_before_something_that_nobody_places(self) -> None:
+        assert self.found(trace("khi", ("198.18.1.1", 0.4), ("198.18.5.1", 6))) == ("home", False)
+
+    def test_before_silence(self) -> None:
+        assert self.found(trace("khi", ("198.18.1.1", 0.4), last_ms=None)) == ("home", False)
+
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_of_several_traces_one_abroad_counts_and_then_the_one_right_before_it(
+        self, *, turned: bool
+    ) -> None:
+        far = trace("khi", ("198.18.1.1", 0.4), ("198.18.5.1", 6))
+        near = trace("lhe", ("198.18.1.2", 3))
+        abroad = trace("isb", ("198.18.2.1", 118))
+        order = -1 if turned else 1
+        assert self.found(*(far, near)[::order]) == ("home", True)
+        assert self.found(*(near, abroad, far)[::order])[0] == "abroad"
+
+
 class TestScrubbing:
     """A network abroad that cleans the traffic to an address at home is told apart from where it is."""
 

@@ -124,12 +124,10 @@ def claims(case: Case) -> AddressVerdict:
     countries = {country for said in votes.values() for country in said}
     evidence = [one.evidence for one in case.evidence.transport]
     if not countries:
+        text = "No source says where it is" + (" that physics allows" if case.set_aside else "")
+        late = _late(case)
         return case.verdict(
-            "claims",
-            "undetermined",
-            None,
-            "No source says where it is" + (" that physics allows." if case.set_aside else "."),
-            evidence,
+            "claims", "undetermined", None, f"{text}; {late}" if late else f"{text}.", evidence
         )
     said = "; ".join(f"{family}: {', '.join(sorted(votes[family]))}" for family in sorted(votes))
     if case.home in countries and len(countries) > 1:
@@ -231,12 +229,17 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
             f" abroad and {home:,} at home; a nearer vantage would tell."
         )
         return "undetermined", why
+    late = _late(case)
+    return None if late is None else ("undetermined", late)
+
+
+def _late(case: Case) -> str | None:
+    """What comes so late that a machine behind the host may make it, in words."""
     late = late_page(case) or late_key(case)
-    if late is not None:
-        why = (
-            f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, evenly in {late.tries} tries:"
-            " a machine behind it may be up to"
-            f" {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
-        )
-        return "undetermined", why
-    return None
+    if late is None:
+        return None
+    return (
+        f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, evenly in {late.tries} tries:"
+        f" a machine behind it may be up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km"
+        " farther."
+    )

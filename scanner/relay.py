@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LEAST_TIMED: Final = 3  # fewer times cannot be even
 _PAGE_TRIES: Final = 10  # a declared page may do whatever it likes, also the same work some times
 _STEADY_MS: Final = 0.5  # what a kernel or a queue adds now and then
+# The quickest eighth of round trips differ by no more on any way, however long: more is work.
+_WAY_MS: Final = 5.0
 # A page that is asked for over a connection that stands comes no sooner than so much of the handshake, where
 # what takes the time is the way.
 _SOON_SHARE: Final = 0.8
@@ -118,7 +120,7 @@ def _even(excess: Excess, limit_ms: float, share: float, least_ms: float = 0.0) 
     return (
         excess.timed >= _LEAST_TIMED
         and excess.excess_ms > limit_ms
-        and excess.spread_ms <= max(share * excess.excess_ms, least_ms)
+        and excess.spread_ms <= max(min(share * excess.excess_ms, _WAY_MS), least_ms)
     )
 
 

@@ -184,6 +184,16 @@ class TestRelay:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
         assert verdict.location == location
 
+    def test_what_varies_by_more_than_any_way_is_work(self) -> None:
+        """A share of much is more than a way varies by, however long."""
+        pages = [http("khi", 150 + 9 * number, 100.5 + 6 * number, number=number) for number in range(8)]
+        assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *pages]).assurance == "proved"
+        pages[1] = http("khi", 159, 105, number=1)
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *pages])
+        assert verdict.reason.startswith(
+            "No source says where it is; it answers for a page that nobody has 100.0 ms"
+        )
+
     def test_files_that_an_application_serves_now_and_then_are_not(self) -> None:
         late = [http("khi", 150, 1.0, number=number, file_ms=40 + 20 * number) for number in range(8)]
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)

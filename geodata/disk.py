@@ -19,8 +19,8 @@ SPHERE_MARGIN: Final = 0.0057
 # What a map of 1:10,000,000 gets wrong. Of the shipped cities none is farther outside its country's land, but
 # where the land is disputed: 1.8 km at land borders, 2.7 km on reclaimed coast (a test holds this).
 BORDER_ERROR_KM: Final = 3.0
-# Two disks of a hemisphere or more, margins included, may meet in two pieces. They are left out, which can
-# only make more land feasible.
+# Disks of a hemisphere or more, margins included, may meet others in two pieces. They are left out of what disks
+# have in common, which can only make more land feasible; not of what is apart.
 MAX_RADIUS_KM: Final = (EARTH_RADIUS_KM * np.pi / 2 - BORDER_ERROR_KM) / (1 + SPHERE_MARGIN)
 
 # A city is not a point: its machines may stand so far from its centre.
@@ -40,7 +40,7 @@ def disjoint(disks: Sequence[Disk]) -> Bools:
     if not disks:
         return np.zeros((0, 0), dtype=bool)
     latitudes, longitudes, radii_km = np.array(disks).T
-    centres, radii = unit(latitudes, longitudes), grown(radii_km)
+    centres, radii = unit(latitudes, longitudes), spans(radii_km)
     # By cosines, which is sooner: they tell small angles apart to centimetres only, and such disks meet.
     reach = np.minimum(radii[:, None] + radii[None, :], np.pi)
     return np.asarray(centres @ centres.T < np.cos(reach))
@@ -51,6 +51,11 @@ def grown(radius_km: Floats | float) -> Floats:
 
     Infinite for what bounds nothing: hemispheres and more, and no number.
     """
+    return np.where(np.asarray(radius_km) < MAX_RADIUS_KM, spans(radius_km), np.inf)
+
+
+def spans(radius_km: Floats | float) -> Floats:
+    """The same, but that of hemispheres and more too: infinite only where there is no number."""
     radius = np.asarray(radius_km, float)
     angles = (np.maximum(radius, 0.0) * (1 + SPHERE_MARGIN) + BORDER_ERROR_KM) / EARTH_RADIUS_KM
-    return np.where(radius < MAX_RADIUS_KM, angles, np.inf)
+    return np.where(np.isnan(radius), np.inf, angles)

@@ -95,11 +95,12 @@ def witnesses(centres: Floats, radii: Floats) -> Floats:
     return points[inside]
 
 
-def some_points(centres: Floats, radii: Floats) -> tuple[Floats, Indices]:
+def some_points(centres: Floats, radii: Floats, reach: Floats) -> tuple[Floats, Indices]:
     """Points, and for each of n intersections of k disks which of them is in it: -1 where it is empty.
 
     As :func:`witnesses` finds them, for disks around the same k centres; ``radii`` is (n, k), infinite where
-    there is no disk, and not all of one row.
+    there is no disk or it is no less than a hemisphere, and not all of one row. ``reach`` is the same with
+    the radii of hemispheres and more: one that does not meet another leaves nothing.
     """
     apart = angle(centres[:, None, :], centres[None, :, :])
     which = np.full(len(radii), -1)
@@ -110,7 +111,7 @@ def some_points(centres: Floats, radii: Floats) -> tuple[Floats, Indices]:
     pairs = [pair for pair in zip(*np.triu_indices(len(centres), 1), strict=True) if apart[pair] > _TINY]
     hopeless = np.zeros(len(radii), dtype=bool)
     for one, other in pairs:
-        hopeless |= radii[:, one] + radii[:, other] + 2 * _TOUCH < apart[one, other]
+        hopeless |= reach[:, one] + reach[:, other] + 2 * _TOUCH < apart[one, other]
     rest = np.flatnonzero((which < 0) & ~hopeless)
     for one, other in pairs:
         if len(rest):
@@ -118,6 +119,7 @@ def some_points(centres: Floats, radii: Floats) -> tuple[Floats, Indices]:
             which[rest[found]] = np.arange(len(corners)) + sum(map(len, points))
             points.append(corners)
             rest = np.delete(rest, found)
+    which[hopeless] = -1
     return np.concatenate(points), which
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geodata.disk import CITY_RADIUS, grown
+from geodata.disk import CITY_RADIUS, grown, spans
 from geodata.sphere import some_points, unit
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def countries(territory: Territory, vantages: Sequence[tuple[float, float]], rad
 
 def _regions(vantages: Sequence[tuple[float, float]], radii_km: Floats) -> tuple[Bools, _Regions]:
     """Of which hosts anything was measured, and the regions of these."""
-    radii = grown(np.asarray(radii_km, float).reshape(-1, len(vantages)))
-    centres = unit(*np.array(vantages, float).reshape(-1, 2).T)
+    radii_km = np.asarray(radii_km, float).reshape(-1, len(vantages))
+    centres, radii = unit(*np.array(vantages, float).reshape(-1, 2).T), grown(radii_km)
     measured = np.asarray(np.isfinite(radii).any(axis=1))
-    return measured, _Regions(centres, radii[measured], *some_points(centres, radii[measured]))
+    points = some_points(centres, radii[measured], spans(radii_km[measured]))
+    return measured, _Regions(centres, radii[measured], *points)

@@ -87,7 +87,7 @@ NOWHERE: Final = Feasibility(
 
 
 def _key(disks: Iterable[Disk]) -> tuple[Disk, ...]:
-    return tuple(sorted({Disk(*disk) for disk in disks if disk.radius_km < MAX_RADIUS_KM}))
+    return tuple(sorted({Disk(*disk) for disk in disks if disk.radius_km < EARTH_RADIUS_KM * np.pi}))
 
 
 class Territory:
@@ -264,14 +264,15 @@ class Territory:
         return countries(self, vantages, radii_km)
 
     def _assess(self, disks: Sequence[Disk]) -> Feasibility:
-        if not disks:
+        bounding = [disk for disk in disks if disk.radius_km < MAX_RADIUS_KM]
+        if (len(disks) > _FEW or len(bounding) < len(disks)) and disjoint(disks).any():
+            return NOWHERE
+        if not bounding:
             everything = np.ones(len(self.land.codes), dtype=bool)
             return self._feasible(everything, np.ones(len(self._cities.all), dtype=bool))
-        latitudes, longitudes, radii_km = np.array(disks).T
+        latitudes, longitudes, radii_km = np.array(bounding).T
         centres, radii = unit(latitudes, longitudes), grown(radii_km)
-        if len(disks) > _FEW:
-            if disjoint(disks).any():
-                return NOWHERE
+        if len(bounding) > _FEW:
             kept = tightest(centres, radii)
             centres, radii = centres[kept], radii[kept]
         covered = self.land_in(centres, radii)

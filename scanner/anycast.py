@@ -33,7 +33,7 @@ def anycast(case: Case) -> AddressVerdict | None:
     """Disks that do not meet, or a network that is known to answer from edges: edge."""
     if (verdict := _leads_abroad(case)) is not None:
         return verdict
-    if not case.transport.consistent:
+    if not case.transport.consistent or _at_sea(case):
         constraints = case.evidence.transport
         apart = disjoint([one.disk for one in constraints])
         found = _sites(constraints, apart)
@@ -44,7 +44,8 @@ def anycast(case: Case) -> AddressVerdict | None:
             "anycast",
             "edge",
             "proved",
-            f"Answered {of(near)} and {of(far)}: no one place is near enough to {'both' if pair else 'all'},"
+            f"Answered {of(near)} and {of(far)}: no one place"
+            f" {'is near enough to both' if pair else 'on land is near enough to all'},"
             f" so {_several(found)} share this address; where the data is stored behind them is not shown.",
             [one.evidence for one in (pair or constraints)],
             sites=found,
@@ -61,6 +62,14 @@ def anycast(case: Case) -> AddressVerdict | None:
                 [one.evidence for one in case.evidence.transport[:1]],
             )
     return None
+
+
+def _at_sea(case: Case) -> bool:
+    """Whether disks that each hold land have none in common: machines stand on land."""
+    if case.transport.home or case.transport.foreign:
+        return False
+    alone = [case.territory.assess([one.disk]) for one in case.evidence.transport]
+    return all(one.home or one.foreign for one in alone)
 
 
 def _leads_abroad(case: Case) -> AddressVerdict | None:

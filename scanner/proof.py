@@ -24,20 +24,20 @@ def territory(case: Case) -> AddressVerdict | None:
     """
     if not case.evidence.transport:
         return None
-    transport = _settled(case.transport)
+    constraints, transport = case.evidence.transport, _settled(case.transport)
+    if transport is not None and transport[0] == "outside" and _asked_at_home(case):
+        constraints, transport = _alone(case)
     if transport is None:
         return None
     location, assurance = transport
-    if location == "outside" and _may_be_several(case):
-        return None
     if location == "inside" and (case.pops or late_page(case) is not None):
         return None  # an edge, by its own word or by what its lateness allows, however near it is
-    constraints, who = case.evidence.transport, ""
+    who = ""
     if location == "inside" and case.key is not None:
         key = _settled(case.key)
         if key is None or key[0] != "inside":
             return None
-        assurance = max(assurance, key[1], key=("proved", "bounded").index)
+        assurance = max(transport, key, key=_by_assurance)[1]
         constraints = case.evidence.key
         held = "TLS session's keys" if constraints[0].basis == "session" else "certificate's key"
         who = f"The holder of its {held}"
@@ -54,6 +54,10 @@ def territory(case: Case) -> AddressVerdict | None:
     )
 
 
+def _by_assurance(found: tuple[Location, Assurance]) -> int:
+    return ("proved", "bounded").index(found[1])
+
+
 def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:
     """What the disks alone show. Where only sea is left, a place or a border is wrong and nothing follows."""
     if feasible.home != feasible.foreign:
@@ -63,16 +67,22 @@ def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:
     return ("inside" if feasible.home_cities else "outside"), "bounded"
 
 
-def _may_be_several(case: Case) -> bool:
-    """Whether a vantage at home is the nearest, and only the others' times rule home out.
+def _asked_at_home(case: Case) -> bool:
+    return any(
+        case.territory.contains(one.vantage.latitude, one.vantage.longitude)
+        for one in case.evidence.transport
+    )
 
-    Disks are laid over each other because one host answers them all. Of several at one address the one at
-    home is near to who asks at home, and what the disks still have in common may be anywhere.
+
+def _alone(case: Case) -> tuple[tuple[Constraint, ...], tuple[Location, Assurance] | None]:
+    """The best of the constraints that show by themselves that it is outside, and what that shows; or None.
+
+    Disks are laid over each other because one host answers them all. Of several at one address one at home
+    may answer who asks at home, and what the disks still have in common may be anywhere.
     """
-    nearest = case.evidence.transport[0]
-    if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
-        return False
-    return case.territory.assess([nearest.disk]).home
+    shown = (((one,), _settled(case.territory.assess([one.disk]))) for one in case.evidence.transport)
+    outside = [(one, found) for one, found in shown if found is not None and found[0] == "outside"]
+    return min(outside, key=lambda each: _by_assurance(each[1]), default=((), None))
 
 
 def _reason(case: Case, constraints: Sequence[Constraint], location: str, assurance: str, who: str) -> str:

@@ -198,7 +198,17 @@ class TestAssessment:
     def test_what_bounds_nothing_changes_nothing(self, pakistan: Territory, radius: float) -> None:
         small = Disk(*KARACHI, 100)
         assert pakistan.assess([small, Disk(*SINGAPORE, radius)]) == pakistan.assess([small])
-        assert pakistan.assess([Disk(-KARACHI[0], KARACHI[1] - 180, radius), small]).consistent
+
+    @pytest.mark.parametrize(
+        ("radius", "consistent"), [(9_940, False), (10_000, False), (19_700, False), (19_800, True)]
+    )
+    def test_what_is_wider_than_a_hemisphere_does_not_hold_its_antipode(
+        self, pakistan: Territory, radius: float, *, consistent: bool
+    ) -> None:
+        antipode = Disk(-KARACHI[0], KARACHI[1] - 180, radius)
+        assert pakistan.assess([antipode, Disk(*KARACHI, 100)]).consistent == consistent
+        more = [Disk(*KARACHI, 100 + index) for index in range(9)]
+        assert pakistan.assess([antipode, *more]).consistent == consistent
 
     def test_without_disks_everything_is_feasible(self, pakistan: Territory) -> None:
         found = pakistan.assess([])

@@ -78,11 +78,21 @@ class TestTerritory:
         both = judge([ping("khi", 6), ping("isb", 6)])
         assert both.location in {"inside", "undetermined", "edge"}
 
-    def test_several_that_are_nearest_at_home_prove_nothing_abroad(self) -> None:
+    def test_several_times_prove_nothing_abroad_where_one_is_of_home(self) -> None:
         """Disks have a place abroad in common although each host of several may be at home."""
-        apart = [ping("khi", 7.0), ping("dxb", 6.0)]
-        assert judge(apart, ALL_PK).location == "outside"
-        assert judge([ping("khi", 5.9), ping("dxb", 6.1)], ALL_PK).location != "outside"
+        alone = judge([ping("khi", 5.9), ping("dxb", 6.1)], ALL_PK)
+        assert (alone.location, alone.assurance) == ("outside", "proved")
+        assert alone.reason == (
+            "It answered Dubai in 6.10 ms: at most 615 km away; Pakistan is 635 km from Dubai at the nearest."
+        )
+        assert alone.evidence == ("ping-dxb-0",)
+        together = judge([ping("isb", 7.5), ping("dxb", 11.9)])
+        assert (together.location, together.rule) == ("undetermined", "claims")
+
+    def test_several_times_prove_what_is_abroad_where_none_is_of_home(self) -> None:
+        verdict = judge([ping("dxb", 13.5), ping("sin", 44.9)])
+        assert (verdict.location, verdict.assurance) == ("outside", "proved")
+        assert verdict.reason.endswith("and the times of 2 vantages together rule out all of Pakistan.")
 
     def test_a_high_rtt_proves_nothing(self) -> None:
         verdict = judge([ping("khi", 80.4), ping("dxb", 108), ping("sin", 170)])
@@ -95,6 +105,22 @@ class TestTerritory:
 
     def test_a_zero_or_negative_rtt_is_no_measurement(self) -> None:
         assert judge([ping("khi", 0.0, -1.0, 1e-9)]).location == "unreachable"
+
+
+class TestOnLand:
+    """Machines stand on land: disks that have only sea in common are of several machines."""
+
+    def test_several(self) -> None:
+        verdict = judge([ping("sin", 24), ping("isb", 24), ping("dxb", 39)], ALL_PK)
+        assert (verdict.location, verdict.assurance, verdict.rule) == ("edge", "proved", "anycast")
+        assert "no one place on land is near enough to all" in verdict.reason
+
+    def test_a_vantage_at_sea_accuses_nobody(self) -> None:
+        """Its place is wrong, and of the host nothing follows."""
+        adrift = {**VANTAGES, "dxb": VANTAGES["dxb"].model_copy(update={"latitude": 15.0, "longitude": 62.0})}
+        seen = [ping("dxb", 1), ping("khi", 40)]
+        evidence = gather([ADDRESS], seen, {}, {}, adrift, THRESHOLDS, {})
+        assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).location == "undetermined"
 
 
 class TestBogon:

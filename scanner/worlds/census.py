@@ -249,7 +249,7 @@ class _Making:
         work: dict[str, Any] = {
             "access_ms": chance.between(0.02, 0.5),
             "sign_ms": 0.1 + chance.wait(0.5),  # ECDSA hardly anything, RSA of 2048 bits the most of it
-            "page_ms": chance.between(0.3, 6.0),
+            "page_ms": 0.3 * 50.0 ** chance.share(),  # most take little, some 15 ms
             "error_ms": chance.between(0.2, 2.0),
             "spread": chance.between(0.08, 0.5),
             "icmp": chance.happens(0.88),

@@ -74,15 +74,15 @@ def late_page(case: Case) -> Excess | None:
     the page is where the host is.
     """
     limits = case.thresholds
+    little = {"error": limits.late_excess_ms, "static": limits.late_file_ms}
     for one in _tried(case).values():
-        if (
-            (one.layer == "error" and _even(one, limits.late_excess_ms, limits.even_share))
-            or (one.layer == "static" and _even(one, limits.late_file_ms, limits.even_share, _STEADY_MS))
-            or (
-                one.layer == "page"
-                and one.tries >= _PAGE_TRIES
-                and _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
-            )
+        if one.layer in little:
+            if _even(one, little[one.layer], limits.even_share):
+                return one
+        elif (
+            one.layer == "page"
+            and one.tries >= _PAGE_TRIES
+            and _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
         ):
             return one
     return None

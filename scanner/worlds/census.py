@@ -265,7 +265,7 @@ class _Making:
             return {}
         made = chance.happens(_FILES_MADE.get(self.kind, 0.0))
         return {
-            "static_ms": chance.between(15, 400) if made else chance.between(0.05, 0.6),
+            "static_ms": chance.between(15, 400) if made else 0.05 * 40.0 ** chance.share(),  # 2 ms at most
             "static_in_front": chance.happens(_FILES_IN_FRONT.get(self.kind, 0.0)),
         }
 

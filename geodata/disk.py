@@ -19,8 +19,8 @@ SPHERE_MARGIN: Final = 0.0057
 # What a map of 1:10,000,000 gets wrong. Of the shipped cities none is farther outside its country's land, but
 # where the land is disputed: 1.8 km at land borders, 2.7 km on reclaimed coast (a test holds this).
 BORDER_ERROR_KM: Final = 3.0
-# Disks of a hemisphere or more, margins included, may meet others in two pieces. They are left out of what disks
-# have in common, which can only make more land feasible; not of what is apart.
+# Disks of a hemisphere or more, margins included, may meet others in two pieces. They are left out of what
+# disks have in common, which can only make more land feasible; not of what is apart.
 MAX_RADIUS_KM: Final = (EARTH_RADIUS_KM * np.pi / 2 - BORDER_ERROR_KM) / (1 + SPHERE_MARGIN)
 
 # A city is not a point: its machines may stand so far from its centre.

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from scanner.anycast import anycast
 from scanner.case import Case
 from scanner.claims import claims, possible_claims, provider_region
@@ -102,15 +100,8 @@ UNPROBED: Final[tuple[Callable[[Case], AddressVerdict | None], ...]] = (
 
 
 def judge_unprobed(evidence: AddressEvidence, land: Territory, thresholds: Thresholds) -> AddressVerdict:
-    """The verdict on an address that nobody measured: never more than claims.
-
-    That it is abroad may be corroborated. That it is at home is one claim, however many say so: sources are
-    wrong together, and no measured time has spoken for it.
-    """
-    verdict = _first(evidence, land, thresholds, UNPROBED)
-    if verdict.location == "inside":
-        return msgspec.structs.replace(verdict, assurance="claimed")
-    return verdict
+    """The verdict on an address that nobody measured: never more than claims."""
+    return _first(evidence, land, thresholds, UNPROBED)
 
 
 def judge_address(

@@ -158,6 +158,8 @@ class TlsResult(Record, frozen=True, kw_only=True):
     certificate's key* is, whoever answered TCP. ``hello_ms`` runs to the first octets of the server's answer
     (ServerHello), which nobody has signed, and ``certificate_ms`` from the ClientHello to the certificate,
     which anybody can have: neither bounds a key. Minima over ``sent`` tries; ``handshakes_ms`` holds each.
+    ``resumed_ms`` holds those that resumed the session of the first: there is nothing to sign, and they bound
+    how far away the holder of that session's keys is.
     """
 
     port: int
@@ -166,6 +168,7 @@ class TlsResult(Record, frozen=True, kw_only=True):
     hello_ms: float | None = None
     handshake_ms: float | None = None
     handshakes_ms: tuple[float, ...] = ()
+    resumed_ms: tuple[float, ...] = ()
     version: str | None = None
     certificate_sha256: str | None = None
     key_sha256: str | None = None

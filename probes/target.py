@@ -46,6 +46,7 @@ class Settings:
     tcp_count: int = 5
     tcp_timeout_s: float = 2.0
     tls_count: int = 3
+    tls_resumed: int = 0  # handshakes that resume the first's session
     tls_timeout_s: float = 5.0
     http_count: int = 5
     http_timeout_s: float = 5.0

@@ -9,6 +9,9 @@ the signature.
 - TLS 1.2 (RFC 5246): from the ClientHello to the flight that ends in ServerHelloDone and holds the
   ServerKeyExchange, upon which the client has its next flight to send.
 
+- One that resumes a session (RFC 8446 section 2.2, RFC 5077): until the flight with the server's Finished. It
+  is made of that session's keys, and nothing is signed, which takes a server less time.
+
 The signature covers the client's random number, so it cannot be made ahead. Only suites with an ephemeral
 key exchange are offered: without one, TLS 1.2 has no such signature. Whether a certificate is trusted is no
 condition for measuring: that is asked afterwards, in a handshake of its own.
@@ -19,7 +22,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from probes import certificate, hostname
@@ -40,19 +44,42 @@ CIPHERS: Final = (
     "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!PSK:@SECLEVEL=0"
 )
 _MAX_OCTETS: Final = 2**18  # of a server's flights
+# For a ticket is waited as long as so many handshakes, and a little: it comes a round trip later, if at all.
+_TICKET_ROUNDS: Final = 3.0
+_TICKET_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
     """One handshake: ``seconds`` as the module says, the version, and the certificate in DER.
 
-    ``hello_seconds`` run from the first ClientHello to the first octets of the answer.
+    ``hello_seconds`` run from the first ClientHello to the first octets of the answer. ``resumed`` says
+    whether it resumed a session, ``ticket`` is what the next may resume, where that was waited for.
     """
 
     seconds: float
     hello_seconds: float
     version: str
     der: bytes | None
+    resumed: bool = False
+    ticket: ssl.SSLSession | None = None
+
+
+@dataclass(slots=True)
+class _Tries:
+    """The connections to one port so far, and how they went."""
+
+    address: str
+    port: int
+    name: str | None
+    rtts: list[float] = field(default_factory=list)
+    handshakes: list[Handshake] = field(default_factory=list)
+    resumed: list[Handshake] = field(default_factory=list)
+    begun: int = 0
+
+    @property
+    def ticket(self) -> ssl.SSLSession | None:
+        return next((one.ticket for one in self.handshakes if one.ticket is not None), None)
 
 
 async def probe(target: Target, session: Session, settings: Settings) -> list[TlsObservation]:
@@ -65,27 +92,27 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Tl
         return []
     time = now()
     error: ErrorCode | None = None
-    rtts: list[float] = []
-    handshakes: list[Handshake] = []
-    tries = 0
     verified: bool | None = None
+    tries = _Tries(target.address, port, None)
     try:
-        name = hostname.indication(target.host)
+        tries.name = hostname.indication(target.host)
         for _ in range(settings.tls_count):
-            tries += 1
-            await _try(target.address, port, name, session, settings, rtts, handshakes)
+            tries.begun += 1
+            await _try(tries, session, settings)
+        await _resume(tries, session, settings)
         verified = await _verify(target, target.address, port, session, settings)
     except MeasureError as failure:
-        error = None if handshakes else failure.code
-    fastest = min(handshakes, key=lambda each: each.seconds, default=None)
+        error = None if tries.handshakes else failure.code
+    fastest = min(tries.handshakes, key=lambda each: each.seconds, default=None)
     read = None if fastest is None or fastest.der is None else certificate.read(fastest.der)
     result = TlsResult(
         port=port,
-        sent=tries,
-        tcp_rtt_ms=_ms(min(rtts)) if rtts else None,
-        hello_ms=min((_ms(each.hello_seconds) for each in handshakes), default=None),
+        sent=tries.begun,
+        tcp_rtt_ms=_ms(min(tries.rtts)) if tries.rtts else None,
+        hello_ms=min((_ms(each.hello_seconds) for each in tries.handshakes), default=None),
         handshake_ms=None if fastest is None else _ms(fastest.seconds),
-        handshakes_ms=tuple(_ms(each.seconds) for each in handshakes),
+        handshakes_ms=tuple(_ms(each.seconds) for each in tries.handshakes),
+        resumed_ms=tuple(_ms(each.seconds) for each in tries.resumed),
         version=None if fastest is None else fastest.version,
         certificate_sha256=None if read is None else read.sha256,
         key_sha256=None if read is None else read.key_sha256,
@@ -131,10 +158,22 @@ def verifying_context(trust: Path | None) -> ssl.SSLContext:
     return context
 
 
-async def handshake(stream: Stream, context: ssl.SSLContext, name: str | None, timeout_s: float) -> Handshake:
-    """Shake hands over an open connection; :class:`MeasureError`, or ``ssl.SSLError`` where TLS failed."""
+async def handshake(
+    stream: Stream,
+    context: ssl.SSLContext,
+    name: str | None,
+    timeout_s: float,
+    *,
+    resume: ssl.SSLSession | None = None,
+    wanted: bool = False,
+) -> Handshake:
+    """Shake hands over an open connection; :class:`MeasureError`, or ``ssl.SSLError`` where TLS failed.
+
+    ``resume`` is a session of the same context to resume; a server may decline. For what the next may resume
+    is waited, where that is ``wanted``.
+    """
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = context.wrap_bio(incoming, outgoing, server_hostname=name)
+    client = context.wrap_bio(incoming, outgoing, server_hostname=name, session=resume)
     sent: list[float] = []
     answered: list[float] = []  # when that came upon which the client sent its next flight
     received, hello, total = 0.0, 0.0, 0
@@ -154,32 +193,83 @@ async def handshake(stream: Stream, context: ssl.SSLContext, name: str | None, t
                 incoming.write(octets)
             else:
                 break
-    version = client.version() or ""
-    seconds = received - sent[-1] if version == "TLSv1.3" else answered[1] - sent[0]
-    return Handshake(seconds, hello - sent[0], version, client.getpeercert(binary_form=True))
+    version, resumed = client.version() or "", bool(client.session_reused)
+    at_once = resumed or version == "TLSv1.3"  # the client's last flight answers, and is not answered
+    seconds = received - sent[-1] if at_once else answered[1] - sent[0]
+    wait_s = _TICKET_ROUNDS * seconds + _TICKET_S
+    return Handshake(
+        seconds=seconds,
+        hello_seconds=hello - sent[0],
+        version=version,
+        der=client.getpeercert(binary_form=True),
+        resumed=resumed,
+        ticket=await _ticket(stream, client, incoming, outgoing, wait_s) if wanted else None,
+    )
+
+
+async def _ticket(
+    stream: Stream, client: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, timeout_s: float
+) -> ssl.SSLSession | None:
+    """What the server gives to be resumed by, if it does in time: in TLS 1.3 after our last flight only."""
+    if client.version() != "TLSv1.3":
+        return client.session
+    total = 0
+    try:
+        async with asyncio.timeout(timeout_s):
+            await stream.send(outgoing.read())
+            while total <= _MAX_OCTETS:
+                try:
+                    if not client.read(_MAX_OCTETS):
+                        return None
+                except ssl.SSLWantReadError:
+                    if client.session is not None and client.session.has_ticket:
+                        return client.session
+                    octets, _ = await stream.receive()
+                    if not octets:
+                        return None
+                    total += len(octets)
+                    incoming.write(octets)
+    except (MeasureError, TimeoutError, ssl.SSLError):
+        pass
+    return None
 
 
 async def _try(
-    address: str,
-    port: int,
-    name: str | None,
-    session: Session,
-    settings: Settings,
-    rtts: list[float],
-    handshakes: list[Handshake],
-) -> None:
-    await session.pace.turn(address)
-    found = await connect(session.vantage, address, port, settings.tls_timeout_s)
+    tries: _Tries, session: Session, settings: Settings, resume: ssl.SSLSession | None = None
+) -> bool:
+    """One connection and handshake; whether it was as asked, which resuming need not be."""
+    await session.pace.turn(tries.address)
+    found = await connect(session.vantage, tries.address, tries.port, settings.tls_timeout_s)
     if isinstance(found, Refused):
         raise MeasureError("refused")
     with found as stream:
-        rtts.append(stream.rtt_s)
+        tries.rtts.append(stream.rtt_s)
         try:
-            handshakes.append(await handshake(stream, measuring_context(), name, settings.tls_timeout_s))
+            made = await handshake(
+                stream,
+                measuring_context(),
+                tries.name,
+                settings.tls_timeout_s,
+                resume=resume,
+                wanted=bool(settings.tls_resumed) and not tries.handshakes,
+            )
         except TimeoutError as error:
             raise MeasureError("timeout") from error
         except ssl.SSLError as error:
             raise MeasureError("tls", str(error)) from error
+    (tries.resumed if made.resumed else tries.handshakes).append(made)
+    return made.resumed == (resume is not None)
+
+
+async def _resume(tries: _Tries, session: Session, settings: Settings) -> None:
+    """Resume the first session as often as is wanted, or until the server declines."""
+    with suppress(MeasureError):
+        for _ in range(settings.tls_resumed):
+            if tries.ticket is None:
+                return
+            if not await _try(tries, session, settings, tries.ticket):
+                tries.begun += 1  # a whole handshake after all
+                return
 
 
 async def _verify(

@@ -27,6 +27,7 @@ PLACE_MEANINGS: Final = frozenset({"server", "registrant", "origin"})
 SELF_DECLARED: Final = frozenset({"operator"})
 _COMES: Final[dict[Layer, str]] = {
     "tls": "it proves its key",
+    "resumed": "it resumes a TLS session",
     "page": "its page comes",
     "static": "its files come",
     "error": "it answers for a page that nobody has",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
 Basis = Literal["transport", "key", "session"]
-Layer = Literal["hello", "tls", "page", "static", "error"]
+Layer = Literal["hello", "tls", "resumed", "page", "static", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,9 @@ class Constraint:
 class Excess:
     """How much later than the transport an application answered, over all tries of all vantages.
 
-    ``layer`` is ``hello`` (the first octets of TLS), ``tls`` (the handshake), ``page`` (the declared page's
-    first octet), ``static`` (that of a file) or ``error`` (that of a page that nobody has). ``excess_ms`` is
+    ``layer`` is ``hello`` (the first octets of TLS), ``tls`` (the handshake), ``resumed`` (one in which
+    nothing is signed), ``page`` (the declared page's first octet), ``static`` (that of a file) or ``error``
+    (that of a page that nobody has). ``excess_ms`` is
     the least, from ``vantage``; an eighth of the tries, three at least, took at most ``spread_ms`` longer. Of
     what a vantage says of many tries as one, that one counts as a time; there are ``timed`` times.
     """
@@ -247,6 +248,9 @@ def _take(one: _Gathered, observation: Observation) -> None:
         if least_ms is not None:
             times_ms = observation.result.handshakes_ms or (least_ms,)
             one.late["tls"].append(_Tries(vantage, times_ms, observation.result.sent, evidence))
+        if resumed_ms := observation.result.resumed_ms:
+            one.late["resumed"].append(_Tries(vantage, resumed_ms, len(resumed_ms), evidence))
+            _keep(one.sessions, vantage, resumed_ms, evidence)
         if observation.result.hello_ms is not None:
             greeting = (observation.result.hello_ms,)
             one.late["hello"].append(_Tries(vantage, greeting, observation.result.sent, evidence))

@@ -7,7 +7,7 @@ by a share of its time. So lateness alone accuses nobody: it must be steady, and
 - a page that nobody has (no cache holds it, and it takes little work) or a file that every site has (it takes
   none), which also counts where the declared page is late by the same time, as different work seldom takes
   the same; or
-- the TLS handshake, unless pages come soon over the same connection: then signing is slow, and not far.
+- the TLS handshake, unless pages or handshakes that resume come soon: then signing is slow, and not far.
 
 A declared page that alone is late may be slow, or a front may answer by itself for what does not exist and
 for files: then nobody is accused, and nothing supports that the page is made where the host is.
@@ -34,6 +34,7 @@ _SOON_SHARE: Final = 0.8
 _WHO: Final[dict[Layer, str]] = {
     "hello": "whoever greets for TLS",
     "tls": "the holder of its certificate's key",
+    "resumed": "the holder of its TLS session's keys",
     "page": "what makes its page",
     "static": "what serves its files",
     "error": "what answers for a page that nobody has",
@@ -56,7 +57,7 @@ def relay(case: Case) -> AddressVerdict | None:
         hello = found.get("hello")
         passed_on = hello is not None and hello.excess_ms > limits.tls_excess_ms
         return _verdict(case, hello if hello is not None and passed_on else tls, limits.tls_excess_ms)
-    for layer in ("error", "static"):
+    for layer in ("error", "static", "resumed"):
         one = found.get(layer)
         if (
             one is not None
@@ -68,13 +69,14 @@ def relay(case: Case) -> AddressVerdict | None:
 
 
 def late_page(case: Case) -> Excess | None:
-    """What comes over HTTP so late, and so evenly, that it need not be made here.
+    """What takes little work and comes so late, and so evenly, that it need not be made here.
 
     This accuses nobody: a page may take the same work each time. But neither does it support that what makes
     the page is where the host is.
     """
     limits = case.thresholds
-    little = {"error": limits.late_excess_ms, "static": limits.late_file_ms}
+    least = limits.late_file_ms
+    little = {"error": limits.late_excess_ms, "static": least, "resumed": least}
     for one in _tried(case).values():
         if one.layer in little:
             if _even(one, little[one.layer], limits.even_share):
@@ -89,9 +91,9 @@ def late_page(case: Case) -> Excess | None:
 
 
 def late_key(case: Case) -> Excess | None:
-    """The same of the TLS handshake, where pages, if there are any, come no sooner.
+    """The same of the TLS handshake, where what needs no signature, if there is any, comes no sooner.
 
-    Where there are none, nothing tells work from way, and a handshake that is very late need not be even.
+    Where there is none, nothing tells work from way, and a handshake that is very late need not be even.
     """
     found, limits = _tried(case), case.thresholds
     tls, soon = found.get("tls"), _soonest_ms(found)
@@ -110,10 +112,9 @@ def _tried(case: Case) -> dict[Layer, Excess]:
 
 
 def _soonest_ms(found: dict[Layer, Excess]) -> float | None:
-    """The least lateness of what is asked for over HTTP."""
-    return min(
-        (one.excess_ms for layer, one in found.items() if layer in {"page", "static", "error"}), default=None
-    )
+    """The least lateness of what needs no signature."""
+    unsigned = {"page", "static", "error", "resumed"}
+    return min((one.excess_ms for layer, one in found.items() if layer in unsigned), default=None)
 
 
 def _even(excess: Excess, limit_ms: float, share: float, least_ms: float = 0.0) -> bool:

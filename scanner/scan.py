@@ -246,7 +246,9 @@ class Scan:
         """
         by_id = {session.id: session for session in sessions}
         nearest = nearest_vantages(self.measured.observations)
-        settings = replace(self._settings, tls_count=CALM_TRIES, http_count=CALM_TRIES)
+        settings = replace(
+            self._settings, tls_count=CALM_TRIES, tls_resumed=CALM_TRIES, http_count=CALM_TRIES
+        )
         gate = asyncio.Semaphore(CONCURRENT_CALM)
         found = [
             (job.target, by_id[vantage])

@@ -44,6 +44,7 @@ _KINDS: Final[Mapping[Kind, float]] = {
     "private": 1,
 }
 _LEAST_LIE_KM: Final = 500.0
+_RESUMES: Final = 0.8  # share of servers that let a TLS session be resumed
 _WITH_FILES: Final = 0.85  # share of web servers that have what browsers and crawlers ask for by themselves
 # Of these, how many have files kept by the front, and served by an application that is slow.
 _FILES_IN_FRONT: Final[Mapping[Kind, float]] = {"cdn": 0.9, "relay7-cached": 0.7, "relay7-errors": 0.25}
@@ -256,7 +257,8 @@ class _Making:
             "headers": {"Server": chance.pick(("nginx", "Apache", "IIS", "Caddy"))},
         }
         address = str(ipaddress.ip_address(first + chance.whole(1, 254)))
-        return Server(address=address, sites=sites, **{**work, **self._files(address), **parts})
+        extras = {**self._files(address), **self._resumption(address)}
+        return Server(address=address, sites=sites, **{**work, **extras, **parts})
 
     def _files(self, address: str) -> dict[str, Any]:
         """Whether a server has files, who keeps them, and what they take; of a chance of their own."""
@@ -268,6 +270,11 @@ class _Making:
             "static_ms": chance.between(15, 400) if made else 0.05 * 40.0 ** chance.share(),  # 2 ms at most
             "static_in_front": chance.happens(_FILES_IN_FRONT.get(self.kind, 0.0)),
         }
+
+    def _resumption(self, address: str) -> dict[str, Any]:
+        """What resuming a TLS session takes where a server lets one, of a chance of its own."""
+        chance = Chance(self.census.seed, "resumption", address)
+        return {"resume_ms": 0.05 + chance.wait(0.1)} if chance.happens(_RESUMES) else {}
 
     def _answers(self, here: Server, there: Server) -> dict[str, tuple[str, ...]]:
         """Who asks at home gets ``here``, the others ``there``; at least one vantage that is honest does."""

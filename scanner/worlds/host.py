@@ -68,10 +68,10 @@ class Server:
     """What answers at one address.
 
     ``sites`` are the points of it; several make it anycast, and ``reached`` says which one each vantage gets.
-    ``key`` is where TLS ends and ``origin`` where pages are made, if not there. ``sign_ms``, ``page_ms``,
-    ``error_ms`` and ``static_ms`` are the server's own work for a handshake, the declared page, one that
-    nobody has and a file (None: it has none); ``spread`` is how much that varies (sigma of a lognormal
-    factor).
+    ``key`` is where TLS ends and ``origin`` where pages are made, if not there. ``sign_ms``, ``resume_ms``,
+    ``page_ms``, ``error_ms`` and ``static_ms`` are the server's own work for a handshake, one that resumes a
+    session (None: it lets none), the declared page, one that nobody has and a file (None: it has none);
+    ``spread`` is how much that varies (sigma of a lognormal factor).
     """
 
     address: str
@@ -91,6 +91,7 @@ class Server:
     access_ms: float = 0.1
     added_ms: float = 0.0
     sign_ms: float = 1.0
+    resume_ms: float | None = None
     page_ms: float = 3.0
     error_ms: float = 1.0
     static_ms: float | None = None

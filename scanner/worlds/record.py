@@ -220,6 +220,10 @@ class _Of:
         if server.tls:
             connects = _times(link, tries, chance)
             proofs = _times(link, tries, chance, link.key_ms, server.sign_ms)
+            resumed: tuple[float, ...] = ()
+            if suffix and server.resume_ms is not None:  # as a scan does from the nearest vantage
+                again = self._chance(link, f"resumed{suffix}")
+                resumed = _times(link, tries, again, link.key_ms, server.resume_ms)
             yield TlsObservation(
                 **self._frame("tls", server, suffix),
                 result=TlsResult(
@@ -227,6 +231,7 @@ class _Of:
                     sent=tries,
                     tcp_rtt_ms=min(connects, default=None),
                     handshake_ms=min(proofs, default=None),
+                    resumed_ms=resumed,
                     version="TLSv1.3",
                     subject=self._host.name,
                 ),

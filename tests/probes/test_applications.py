@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import socket
 import ssl
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from probes.vantages.local import LocalVantage
 from probes.vantages.vantage import Vantage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from probes.session import Session
     from tests.probes.conftest import Chain, Identity
@@ -131,6 +132,58 @@ class TestTls:
         assert seen.result.verified is False
         assert seen.result.handshake_ms > 0
 
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    async def test_resumes_the_first_session(
+        self, session: Session, chain: Chain, identity: Identity, version: ssl.TLSVersion
+    ) -> None:
+        """Also of a server that speaks first, and what it says is no ticket."""
+
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"* OK IMAP4rev1 ready\r\n")
+            await quiet(reader, writer)
+
+        async with chain.serve(chain.host4, greet, identity.context(version)) as port:
+            target = Target("e", host=PORTAL, address=chain.host4, port=port)
+            settings = Settings(trust=identity.authority, tls_count=2, tls_resumed=3)
+            seen = await chain.observe("tls", target, session, settings)
+        assert seen.error is None
+        assert len(seen.result.handshakes_ms) == seen.result.sent == 2
+        assert len(seen.result.resumed_ms) == 3
+        assert all(0 < each < 1000 for each in seen.result.resumed_ms)
+        assert seen.result.handshake_ms == min(seen.result.handshakes_ms)
+        assert seen.result.verified is True
+
+    async def test_a_server_that_lets_no_session_be_resumed(
+        self, session: Session, chain: Chain, identity: Identity
+    ) -> None:
+        context = identity.context(ssl.TLSVersion.TLSv1_3)
+        context.num_tickets = 0
+        async with chain.serve(chain.host4, quiet, context) as port:
+            target = Target("e", host=PORTAL, address=chain.host4, port=port)
+            settings = Settings(trust=identity.authority, tls_count=2, tls_resumed=3)
+            seen = await chain.observe("tls", target, session, settings)
+        assert seen.error is None
+        assert (len(seen.result.handshakes_ms), seen.result.resumed_ms) == (2, ())
+        assert seen.result.verified is True
+
+    async def test_a_server_that_never_ends_holds_nobody_up(
+        self, session: Session, chain: Chain, identity: Identity
+    ) -> None:
+        """It sends data instead of a ticket, as much as there is room for."""
+
+        async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, ssl.SSLError):
+                while True:
+                    writer.write(bytes(65536))
+                    await writer.drain()
+
+        context = identity.context(ssl.TLSVersion.TLSv1_3)
+        context.num_tickets = 0
+        async with chain.serve(chain.host4, flood, context) as port:
+            target = Target("e", host=PORTAL, address=chain.host4, port=port)
+            seen = await chain.observe("tls", target, session, Settings(tls_count=1, tls_resumed=3))
+        assert (seen.error, seen.result.resumed_ms) == (None, ())
+
     async def test_not_tls_is_said(self, session: Session, chain: Chain) -> None:
         async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"220 mail.example ESMTP\r\n")
@@ -151,27 +204,58 @@ class TestTls:
         self, session: Session, chain: Chain, identity: Identity
     ) -> None:
         """A pass-through that answers TCP from near shows in the handshake, not in the connect."""
-
-        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            far_reader, far_writer = await asyncio.open_connection(sock=await connect_inside(chain, 4434))
-
-            async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay_s: float) -> None:
-                with contextlib.suppress(OSError):
-                    while octets := await source.read(65536):
-                        await asyncio.sleep(delay_s)
-                        sink.write(octets)
-                sink.close()
-
-            await asyncio.gather(pump(reader, far_writer, 0.1), pump(far_reader, writer, 0))
-
-        backend = await asyncio.start_server(
-            quiet, sock=chain.listen(chain.host4, 4434), ssl=identity.context(), ssl_handshake_timeout=2
-        )
-        async with backend, chain.serve(chain.host4, relay, None) as port:
+        async with (
+            backend(chain, identity, 4434),
+            chain.serve(chain.host4, relay(chain, [4434], 0.1), None) as port,
+        ):
             target = Target("e", host=PORTAL, address=chain.host4, port=port)
-            seen = await chain.observe("tls", target, session, Settings(tls_count=1))
-            backend.close()
+            seen = await chain.observe("tls", target, session, Settings(tls_count=1, tls_resumed=2))
         assert seen.result.handshake_ms >= 100 > seen.result.tcp_rtt_ms
+        assert min(seen.result.resumed_ms) >= 100
+
+    async def test_a_machine_that_does_not_know_the_session_declines(
+        self, session: Session, chain: Chain, identity: Identity
+    ) -> None:
+        """A front that spreads connections over two; what was whole after all is counted so."""
+        async with (
+            backend(chain, identity, 4434),
+            backend(chain, identity, 4435),
+            chain.serve(chain.host4, relay(chain, [4434, 4435], 0.0), None) as port,
+        ):
+            target = Target("e", host=PORTAL, address=chain.host4, port=port)
+            seen = await chain.observe("tls", target, session, Settings(tls_count=1, tls_resumed=3))
+        assert seen.error is None
+        assert (seen.result.sent, len(seen.result.handshakes_ms)) == (2, 2)
+        assert seen.result.resumed_ms == ()
+
+
+@contextlib.asynccontextmanager
+async def backend(chain: Chain, identity: Identity, port: int) -> AsyncIterator[None]:
+    """A TLS server inside, with ticket keys of its own."""
+    server = await asyncio.start_server(
+        quiet, sock=chain.listen(chain.host4, port), ssl=identity.context(), ssl_handshake_timeout=2
+    )
+    async with server:
+        yield
+        server.close()
+
+
+def relay(chain: Chain, ports: Sequence[int], delay_s: float) -> Callable[..., Awaitable[None]]:
+    """A front that passes octets on to one of ``ports`` after the other, those of the client late."""
+    turn = itertools.cycle(ports)
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, late_s: float) -> None:
+        with contextlib.suppress(OSError):
+            while octets := await source.read(65536):
+                await asyncio.sleep(late_s)
+                sink.write(octets)
+        sink.close()
+
+    async def passes_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(sock=await connect_inside(chain, next(turn)))
+        await asyncio.gather(pump(reader, far_writer, delay_s), pump(far_reader, writer, 0))
+
+    return passes_on
 
 
 async def connect_inside(chain: Chain, port: int) -> socket.socket:

@@ -52,14 +52,23 @@ def ping(vantage: str, *rtts_ms: float, address: str = ADDRESS, number: int = 0)
     )
 
 
-def tls(vantage: str, tcp_ms: float, handshake_ms: float, tries: int = 5, number: int = 0) -> Observation:
+def tls(
+    vantage: str,
+    tcp_ms: float,
+    handshake_ms: float,
+    tries: int = 5,
+    number: int = 0,
+    resumed_ms: tuple[float, ...] = (),
+) -> Observation:
     return TlsObservation(
         id=f"tls-{vantage}-{number}",
         vantage=vantage,
         endpoint="e",
         address=ADDRESS,
         time=TIME,
-        result=TlsResult(port=443, sent=tries, tcp_rtt_ms=tcp_ms, handshake_ms=handshake_ms),
+        result=TlsResult(
+            port=443, sent=tries, tcp_rtt_ms=tcp_ms, handshake_ms=handshake_ms, resumed_ms=resumed_ms
+        ),
     )
 
 

@@ -258,6 +258,25 @@ class TestRelay:
         assert (verdict.location, verdict.assurance) == ("inside", "proved")
         assert verdict.reason.startswith("The holder of its TLS session's keys answered Karachi in 1.00 ms")
 
+    def test_a_handshake_that_signs_nothing_places_who_holds_the_session(self) -> None:
+        """It proves what a whole one is too slow for, and that this is work and not a way."""
+        seen = [ping("khi", 0.5), tls("khi", 0.6, 30, resumed_ms=(0.9, 0.8, 0.8, 1.1, 0.9))]
+        verdict = judge(seen, ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("inside", "proved")
+        assert verdict.reason.startswith("The holder of its TLS session's keys answered Karachi in 0.80 ms")
+
+    @pytest.mark.parametrize(
+        ("excess_ms", "location", "rule"),
+        [(4.2, "edge", "relay"), (1.2, "undetermined", "unsupported-claim"), (0.9, "inside", "claims")],
+    )
+    def test_a_handshake_that_signs_nothing_and_is_late_is_far(
+        self, excess_ms: float, location: str, rule: str
+    ) -> None:
+        resumed_ms = tuple(2.0 + excess_ms + jitter for jitter in (0.0, 0.05, 0.1, 0.1, 3.0))
+        near = [ping("lhe", 2.0), ping("isb", 9), tls("lhe", 2.0, 2.2 + excess_ms, resumed_ms=resumed_ms)]
+        verdict = judge(near, ALL_PK)
+        assert (verdict.location, verdict.rule) == (location, rule)
+
     def test_what_may_be_passed_on_is_neither_proved_nor_believed(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 1.2, 3.6)], ALL_PK)
         assert (verdict.location, verdict.assurance) == ("undetermined", None)

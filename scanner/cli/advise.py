@@ -28,7 +28,7 @@ from scanner.report.text import printable
 def advise(
     run: str, place: str | None, territory: Path | None, facilities: Path | None, format_: str
 ) -> None:
-    r"""Say in which cities one more vantage would prove most of what RUN left unproved.
+    """Say in which cities one more vantage would prove most of what RUN left unproved.
 
     RUN is a JSON file, or one of a store (--store) by its id, or last, or last~1.
 
@@ -36,7 +36,7 @@ def advise(
     Example:
       sarhad scan … --output json=run.json
       sarhad advise run.json
-    """
+    """  # noqa: D301  click wants the character, not the backslash
     import msgspec  # noqa: PLC0415  --help does not need them
 
     from geodata.file import read_file  # noqa: PLC0415

@@ -30,13 +30,13 @@ def judge(
     outputs: tuple[str, ...],
     fail_on: str | None,
 ) -> int:
-    r"""Judge the observation records in FILE (JSON Lines); the network is never touched.
+    """Judge the observation records in FILE (JSON Lines); the network is never touched.
 
     \b
     Example:
       sarhad scan … --output jsonl=observations.jsonl
       sarhad judge observations.jsonl --register register.yaml --vantages vantages.yaml
-    """
+    """  # noqa: D301  click wants the character, not the backslash
     targets = job.parse_outputs(format_, outputs, detail)
     inputs = job.load(Files(register, vantages, policy, geodata, territory))
     return job.finish(job.rejudge(inputs, job.read_records(file)), targets, inputs, fail_on)

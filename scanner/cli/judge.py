@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,11 +10,13 @@ from scanner.cli import job, options
 from scanner.files import Files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scanner.metrics import Detail
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=options.RECORDS)
 @options.inputs
 @options.outputs
 def judge(
@@ -30,7 +31,7 @@ def judge(
     outputs: tuple[str, ...],
     fail_on: str | None,
 ) -> int:
-    """Judge the observation records in FILE (JSON Lines); the network is never touched.
+    """Judge the observation records in FILE (JSON Lines; - is standard input); no network is touched.
 
     \b
     Example:

@@ -487,6 +487,13 @@ class TestFiles:
         assert [fault.split(":")[1] for fault in tally.faults] == ["2", "3", "5", "6"]
         assert (tally.read, tally.repeated, tally.others) == (7, 1, {"http": 1})
 
+    def test_lines_are_counted_from_the_beginning_of_the_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "results"
+        path.write_text(f"\ufeff\n\n {{\n{json.dumps(TRACE)}\n\nnonsense\n")
+        tally = Tally()
+        assert len(list(convert([path], observations, tally))) == 1
+        assert [fault.split(":")[1] for fault in tally.faults] == ["3", "6"]
+
     def test_another_result_with_the_same_id(self, tmp_path: Path) -> None:
         path = tmp_path / "results"
         path.write_text("\n".join([json.dumps(TRACE), json.dumps({**TRACE, "proto": "UDP"})]))

@@ -115,9 +115,7 @@ class Importer:
         steps: dict[int, list[Reply]] = {}
         for hop in record.hops:
             icmp = None if hop.icmp_type is None else (hop.icmp_type & 0xFF, (hop.icmp_code or 0) & 0xFF)
-            reply = Reply(
-                address=shape.address(hop.addr, "addr"), rtt_ms=hop.rtt, icmp=icmp, mpls=_labels(hop)
-            )
+            reply = Reply(address=shape.seen(hop.addr, "addr"), rtt_ms=hop.rtt, icmp=icmp, mpls=_labels(hop))
             steps.setdefault(hop.probe_ttl, []).append(reply)
         last = max(steps, default=0)
         hops = tuple(Hop(ttl=ttl, replies=tuple(steps.get(ttl, ()))) for ttl in range(1, last + 1))
@@ -133,7 +131,7 @@ class Importer:
 
     def _ping(self, record: _Ping, notes: Counter[str]) -> Observation:
         at = shape.address(record.dst, "dst")
-        own = [one for one in record.responses if shape.address(one.source, "from") == at]
+        own = [one for one in record.responses if shape.seen(one.source, "from") == at]
         notes["answers of others to a ping"] += len(record.responses) - len(own)
         rtts = tuple(one.rtt for one in own if one.rtt is not None)
         method = _method(record.method)

@@ -152,10 +152,20 @@ def scan(
     )
 
 
-def rejudge(inputs: Inputs, observations: Sequence[Observation]) -> Run:
-    """Judge recorded observations; the run's times are those of the records, not of this machine's clock."""
-    times = sorted(one.time for one in observations) or [now()]
-    return compose(inputs, observations, times[0], finished=times[-1], complete=True)
+def rejudge(files: Files, observations: Sequence[Observation]) -> tuple[Run, Inputs]:
+    """Judge recorded observations, with what that used.
+
+    The run's times, and the day on which waivers and accreditations must hold, are those of the records and
+    not of this machine's clock: judged again next year, the same records give the same run.
+    """
+    moments = [datetime.fromisoformat(one.time) for one in observations] or [datetime.now(UTC)]
+    first, last = min(moments).astimezone(UTC), max(moments).astimezone(UTC)
+    inputs = load(files, last.date())
+    return compose(inputs, observations, _written(first), finished=_written(last), complete=True), inputs
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def read_records(path: Path) -> list[Observation]:

@@ -33,11 +33,14 @@ def judge(
 ) -> int:
     """Judge the observation records in FILE (JSON Lines; - is standard input); no network is touched.
 
+    Waivers and accreditations must hold on the day of the last record: to judge again changes nothing.
+
     \b
     Example:
       sarhad scan … --output jsonl=observations.jsonl
       sarhad judge observations.jsonl --register register.yaml --vantages vantages.yaml
     """  # noqa: D301  click wants the character, not the backslash
     targets = job.parse_outputs(format_, outputs, detail)
-    inputs = job.load(Files(register, vantages, policy, geodata, territory))
-    return job.finish(job.rejudge(inputs, job.read_records(file)), targets, inputs, fail_on)
+    files = Files(register, vantages, policy, geodata, territory)
+    run, inputs = job.rejudge(files, job.read_records(file))
+    return job.finish(run, targets, inputs, fail_on)

@@ -162,6 +162,32 @@ class TestJudge:
         assert first.stdout == second.stdout
         assert json.loads(first.stdout)["schema"] == "sarhad.run/1"
 
+    @pytest.mark.parametrize(
+        ("time", "status"),
+        [
+            ("2026-05-31T23:59:59Z", "violation"),
+            ("2026-06-01T00:00:00Z", "compliant"),
+            ("2026-06-01T04:59:59+05:00", "violation"),
+            ("2029-05-31T23:59:59Z", "compliant"),
+            ("2029-06-01T00:00:00Z", "violation"),
+        ],
+    )
+    def test_what_is_granted_must_hold_when_it_was_measured(
+        self, tmp_path: Path, register: Path, vantages: Path, time: str, status: str
+    ) -> None:
+        done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5, time=time)))
+        run = json.loads(done.stdout)
+        (accreditation,) = [one for one in run["endpoints"][0]["findings"] if one["control"] == "PCFP-REG-1"]
+        assert accreditation["status"] == status
+
+    def test_the_times_of_a_run_are_of_one_zone(self, tmp_path: Path, register: Path, vantages: Path) -> None:
+        lines = [
+            json.dumps(self._record(0.5, id=f"{number}", time=time))
+            for number, time in enumerate(("2026-11-01T02:00:00+05:00", "2026-10-31T20:00:00Z"))
+        ]
+        run = json.loads(self._judge(tmp_path, register, vantages, *lines).stdout)
+        assert (run["started"], run["finished"]) == ("2026-10-31T20:00:00Z", "2026-10-31T21:00:00Z")
+
     @pytest.mark.parametrize("environment", [{}, {"SARHAD_METRICS_DETAIL": "low"}])
     def test_metrics_of_little_detail(
         self, tmp_path: Path, register: Path, vantages: Path, environment: dict[str, str]

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from scanner.verdict import EndpointVerdict
 
 
+_NOT_ASKED: Final = frozenset({"cancelled", "unsupported"})
 _BATCH: Final = 2048  # places that are assessed at once
 
 
@@ -324,9 +325,13 @@ def special_name(snapshot: Said, address: str) -> str | None:
 
 
 def _resolution(endpoint: Endpoint, observations: Iterable[Observation]) -> tuple[str, tuple[str, ...]]:
-    """What became of an endpoint's name, in a sentence, with the ids that show it."""
+    """What became of an endpoint's name, in a sentence, with the ids that show it, if anybody asked."""
     asked = sorted(
-        (one for one in observations if isinstance(one, DnsObservation) and one.address is None),
+        (
+            one
+            for one in observations
+            if isinstance(one, DnsObservation) and one.address is None and one.error not in _NOT_ASKED
+        ),
         key=lambda one: one.id,
     )
     if not asked:

@@ -540,6 +540,11 @@ class TestEndpoint:
             ("d",),
         )
 
+    def test_a_name_that_nobody_asked_for(self) -> None:
+        """What was not measured is not known: it is not shown to be out of reach."""
+        verdict = combine("e", [], Way(), ("e was not asked for.", ()))
+        assert (verdict.location, verdict.rule) == ("undetermined", "unmeasured")
+
     def test_reverse_names_are_kept_as_hints(self) -> None:
         record = DnsRecord(name="1.0.18.198.in-addr.arpa.", type="PTR", target="\\027[31m.example.")
         one = DnsObservation(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scanner.declared import Held, Known
     from scanner.register import Endpoint, Register
-    from scanner.verdict import EndpointVerdict
+    from scanner.verdict import EndpointVerdict, PathVerdict
 
 FindingStatus = Literal["compliant", "violation", "waived", "not_applicable", "indeterminate"]
 Severity = Literal["informational", "low", "medium", "high", "critical"]
@@ -47,7 +47,6 @@ OPTIONAL: Final = frozenset({"PCFP-RES-3", "PCFP-RES-5", "PCFP-REG-4", "PCFP-REG
 # Strongest first, as verdicts have them; a verdict without one is weaker than all.
 _ASSURANCES: Final = ("proved", "bounded", "corroborated", "claimed")
 _PENDING: Final = frozenset({"applied", "screening", "audit"})
-_Kilometres = Annotated[float, Field(ge=0, le=20_038, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -91,6 +90,7 @@ class ClassRule(Model):
     location: Literal["inside", "any"]
     least_assurance: Literal["proved", "bounded", "corroborated", "claimed"] = "claimed"
     dependencies: Literal["any", "inside"] = "any"
+    path: Literal["any", "domestic"] = "any"
     accreditation: Literal["registered", "accredited"]
     severity: Severity
     edge_severity: Severity
@@ -362,8 +362,9 @@ class _Case:
         each = self.register.waivers_of(self.endpoint.id)
         if not each:
             return
-        latest = each[0]
-        if location.status == "waived" or any(one.runs(self.today) for one in each):
+        running = [one for one in each if one.runs(self.today)]
+        latest = (running or each)[0]
+        if running:
             finding = self._finding("PCFP-REG-3", "compliant", f"A waiver of {latest.issuer} holds.")
         elif location.status == "violation":
             reason = f"It deviates, and its waiver of {latest.issuer} does not hold (ends {latest.expires})."
@@ -374,9 +375,18 @@ class _Case:
         yield msgspec.structs.replace(finding, waiver=str(latest))
 
     def _path(self) -> Iterator[Finding]:
-        if self.verdict is not None and self.verdict.path == "leaves" and self.rule.location == "inside":
-            reason = f"The way to it leaves {self.register.country}. {self.verdict.path_reason}".strip()
-            yield self._finding("PCFP-RES-4", "not_applicable", reason)
+        """The way to it; that it leaves is reported only, unless the class asks that it does not."""
+        verdict, home, asked = self.verdict, self.register.country, self.rule.path == "domestic"
+        if verdict is None or not (asked or (verdict.path == "leaves" and self.rule.location == "inside")):
+            return
+        said: dict[PathVerdict, tuple[FindingStatus, str]] = {
+            "leaves": ("violation" if asked else "not_applicable", f"leaves {home}."),
+            "domestic": ("compliant", f"must stay in {home} and does."),
+            "unknown": ("indeterminate", f"must stay in {home}; whether it does, is not shown."),
+        }
+        status, text = said[verdict.path]
+        reason = f"The way to it {text} {verdict.path_reason}".strip()
+        yield self._finding("PCFP-RES-4", status, reason, self.rule.edge_severity)
 
     def _scrubbing(self) -> Iterator[Finding]:
         verdict = self.verdict

@@ -184,6 +184,15 @@ class TestWaivers:
         status = findings(verdict("outside"), register(waivers=waivers))["PCFP-RES-1"].status
         assert status == ("waived" if RUNNING in waivers else "violation")
 
+    def test_the_one_that_holds_is_named(self) -> None:
+        """And not another that ends later and has not begun."""
+        held = register(waivers=(COMING.replace("Cloud Office", "Other Office"), RUNNING))
+        found = findings(verdict("outside", "proved"), held)
+        assert found["PCFP-REG-3"].reason == "A waiver of Cloud Office holds."
+        assert (
+            found["PCFP-REG-3"].waiver == found["PCFP-RES-1"].waiver == "Cloud Office, until 2026-12-31: move"
+        )
+
     def test_not_needed(self) -> None:
         found = findings(verdict("inside", "proved"), register(waivers=(ENDED,)))
         assert found["PCFP-RES-1"].waiver is None
@@ -261,6 +270,35 @@ class TestPath:
 
     def test_of_data_that_may_be_anywhere(self) -> None:
         assert "PCFP-RES-4" not in findings(verdict("inside", path="leaves"), register("open", "public"))
+
+    @pytest.mark.parametrize(
+        ("path", "status", "severity", "words"),
+        [
+            ("leaves", "violation", "medium", "The way to it leaves PK. Over Muscat."),
+            (
+                "domestic",
+                "compliant",
+                "informational",
+                "The way to it must stay in PK and does. Over Muscat.",
+            ),
+            (
+                "unknown",
+                "indeterminate",
+                "medium",
+                "The way to it must stay in PK; whether it does, is not shown. Over Muscat.",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("data_class", ["restricted", "open"])
+    def test_where_the_class_asks_that_it_stays(
+        self, path: str, status: str, severity: str, words: str, data_class: str
+    ) -> None:
+        rule = POLICY.classes.restricted.model_copy(update={"path": "domestic"})
+        strict = POLICY.model_copy(update={"classes": POLICY.classes.model_copy(update={data_class: rule})})
+        given = verdict("inside", "proved", path=path, path_reason="Over Muscat.")
+        held = register(data_class, "public")
+        (found,) = [one for one in judge(strict, held, [given], TODAY) if one.control == "PCFP-RES-4"]
+        assert (found.status, found.severity, found.reason) == (status, severity, words)
 
 
 class TestDeclaration:

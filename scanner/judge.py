@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from geodata.territory import Territory
     from probes.observation import Observation
     from probes.vantages.vantage import Vantage
-    from scanner.honesty import Doubt
+    from scanner.doubt import Doubt
     from scanner.policy import Policy
     from scanner.recorded import Said
     from scanner.register import Endpoint, Register

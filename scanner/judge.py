@@ -17,6 +17,7 @@ from probes.observation import DnsObservation, PingObservation, TraceObservation
 from scanner import path as paths
 from scanner import policy as policies
 from scanner.declared import known, site_fault
+from scanner.demand import data_dates
 from scanner.dependencies import PREFIX, Dependencies
 from scanner.evidence import gather
 from scanner.honesty import examine
@@ -147,7 +148,10 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         for verdict, endpoint in zip(verdicts, endpoints, strict=True)
         if (fault := site_fault(endpoint, inputs.register.country, verdict, gathered[endpoint.id], doubts))
     }
-    findings = policies.judge(inputs.policy, inputs.register, verdicts, inputs.today, known(claims), faults)
+    dated = data_dates(verdicts, claims, inputs.register.country)
+    findings = policies.judge(
+        inputs.policy, inputs.register, verdicts, inputs.today, known(claims), faults, dated
+    )
     return Judgement(
         endpoints=_results(endpoints, verdicts, findings),
         claims=claims,

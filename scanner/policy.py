@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from probes.document import Model
 from scanner.declared import declaration
+from scanner.demand import outdated, way
 from scanner.dependencies import dependence
 from scanner.retention import Retention
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from scanner.declared import Held, Known
     from scanner.register import Endpoint, Register
-    from scanner.verdict import EndpointVerdict, PathVerdict
+    from scanner.verdict import EndpointVerdict
 
 FindingStatus = Literal["compliant", "violation", "waived", "not_applicable", "indeterminate"]
 Severity = Literal["informational", "low", "medium", "high", "critical"]
@@ -91,6 +92,7 @@ class ClassRule(Model):
     least_assurance: Literal["proved", "bounded", "corroborated", "claimed"] = "claimed"
     dependencies: Literal["any", "inside"] = "any"
     path: Literal["any", "domestic"] = "any"
+    freshness_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     accreditation: Literal["registered", "accredited"]
     severity: Severity
     edge_severity: Severity
@@ -197,20 +199,22 @@ def judge(
     today: date,
     known: Mapping[str, Known] | None = None,
     site_faults: Mapping[str, str] = MappingProxyType({}),
+    dated: Mapping[str, date] = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """Every finding, in the register's order; an endpoint without a verdict is indeterminate.
 
     ``known`` says of addresses who announces them; without it nothing is held against the declaration.
-    ``site_faults`` say why endpoints, by id, are not at the site that was declared. A verdict for an endpoint
+    ``site_faults`` say why endpoints, by id, are not at the site that was declared, and ``dated`` of when the
+    data are that place them (see :func:`scanner.demand.data_dates`). A verdict for an endpoint
     that the register does not have raises KeyError.
     """
     by_endpoint = {register.endpoint(verdict.endpoint).id: verdict for verdict in verdicts}
     return tuple(
         finding
         for endpoint in register.endpoints
-        for finding in _Case(policy, register, endpoint, by_endpoint.get(endpoint.id), today).findings(
-            known, site_faults.get(endpoint.id)
-        )
+        for finding in _Case(
+            policy, register, endpoint, by_endpoint.get(endpoint.id), today, dated.get(endpoint.id)
+        ).findings(known, site_faults.get(endpoint.id))
     )
 
 
@@ -224,8 +228,10 @@ class _Case:
         endpoint: Endpoint,
         verdict: EndpointVerdict | None,
         today: date,
+        dated: date | None,
     ) -> None:
         self.policy = policy
+        self.dated = dated
         self.register = register
         self.endpoint = endpoint
         self.verdict = verdict
@@ -237,10 +243,11 @@ class _Case:
         yield location
         yield self._accreditation()
         yield from self._waivers(location)
-        yield from self._path()
         yield from self._scrubbing()
         if self.verdict is None:
             return
+        if (held := way(self.verdict, self.rule, self.register.country)) is not None:
+            yield from self._held(held)
         if (held := dependence(self.verdict.dependencies, self.rule)) is not None:
             yield from self._held(held)
         if known is not None:
@@ -320,6 +327,8 @@ class _Case:
         given = verdict.assurance
         least = self.rule.least_assurance
         if given is not None and _ASSURANCES.index(given) <= _ASSURANCES.index(least):
+            if (old := outdated(self.rule, self.dated, self.today)) is not None:
+                return self._finding("PCFP-RES-1", "indeterminate", f"{must}; {old}: {verdict.reason}")
             return self._finding("PCFP-RES-1", "compliant", f"{must} and is ({given}): {verdict.reason}")
         return self._finding(
             "PCFP-RES-1",
@@ -373,20 +382,6 @@ class _Case:
             reason = f"Its waiver of {latest.issuer} does not hold and is not needed."
             finding = self._finding("PCFP-REG-3", "not_applicable", reason)
         yield msgspec.structs.replace(finding, waiver=str(latest))
-
-    def _path(self) -> Iterator[Finding]:
-        """The way to it; that it leaves is reported only, unless the class asks that it does not."""
-        verdict, home, asked = self.verdict, self.register.country, self.rule.path == "domestic"
-        if verdict is None or not (asked or (verdict.path == "leaves" and self.rule.location == "inside")):
-            return
-        said: dict[PathVerdict, tuple[FindingStatus, str]] = {
-            "leaves": ("violation" if asked else "not_applicable", f"leaves {home}."),
-            "domestic": ("compliant", f"must stay in {home} and does."),
-            "unknown": ("indeterminate", f"must stay in {home}; whether it does, is not shown."),
-        }
-        status, text = said[verdict.path]
-        reason = f"The way to it {text} {verdict.path_reason}".strip()
-        yield self._finding("PCFP-RES-4", status, reason, self.rule.edge_severity)
 
     def _scrubbing(self) -> Iterator[Finding]:
         verdict = self.verdict

@@ -30,6 +30,7 @@ from scanner.imports.source import (
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterable
 
     from probes.observation import ErrorCode, Observation
 
@@ -68,9 +69,8 @@ class _Hop(msgspec.Struct):
 
 class _Response(msgspec.Struct, rename={"source": "from"}):
     source: Text
+    seq: Number | None = None
     rtt: Milliseconds | None = None
-    icmp_type: Number | None = None
-    icmp_code: Number | None = None
 
 
 class _Measured(msgspec.Struct, kw_only=True):
@@ -133,7 +133,9 @@ class Importer:
         at = shape.address(record.dst, "dst")
         own = [one for one in record.responses if shape.seen(one.source, "from") == at]
         notes["answers of others to a ping"] += len(record.responses) - len(own)
-        rtts = tuple(one.rtt for one in own if one.rtt is not None)
+        first = _first(own)
+        notes["duplicate replies"] += len(own) - len(first)
+        rtts = tuple(one.rtt for one in first if one.rtt is not None)
         method = _method(record.method)
         port = None if method == "icmp" else record.probe_dport or record.dport
         sent = max(record.ping_sent or 0, len(rtts))
@@ -155,6 +157,18 @@ class Importer:
             "address": at,
             "time": shape.time(start.sec, start.usec),
         }
+
+
+def _first(responses: Iterable[_Response]) -> list[_Response]:
+    """The first response to each probe; those that do not say to which are kept."""
+    seen: set[int] = set()
+    kept: list[_Response] = []
+    for one in responses:
+        if one.seq is None or one.seq not in seen:
+            kept.append(one)
+        if one.seq is not None:
+            seen.add(one.seq)
+    return kept
 
 
 def _labels(hop: _Hop) -> tuple[MplsLabel, ...]:

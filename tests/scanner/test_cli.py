@@ -313,6 +313,26 @@ class TestJudge:
         assert done.returncode == 2
         assert "/nowhere/run.json: cannot be written" in done.stderr
 
+    def test_one_output_that_cannot_be_written_takes_no_other_away(
+        self, tmp_path: Path, register: Path, vantages: Path
+    ) -> None:
+        file, kept = tmp_path / "o.jsonl", tmp_path / "run.json"
+        file.write_text(json.dumps(self._record(0.5)))
+        command = (SARHAD, "judge", file, f"--register={register}", f"--vantages={vantages}")
+        for bad in ("--output=json=/nowhere/run.json", "--format=table"):
+            with Path("/dev/full").open("wb") as full:
+                done = subprocess.run(
+                    [*command, bad, f"--output=json={kept}"],
+                    stdout=full,
+                    stderr=subprocess.PIPE,
+                    timeout=60,
+                    check=False,
+                )
+            assert done.returncode == 2
+            assert b"standard output: cannot be written: No space left" in done.stderr
+            assert json.loads(kept.read_bytes())["schema"] == "sarhad.run/1"
+            kept.unlink()
+
 
 class TestSchemas:
     """The published schemas are those of the code."""

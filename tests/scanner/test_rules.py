@@ -146,6 +146,16 @@ class TestRelay:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.4), http("khi", 111, 110)], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "relay")
 
+    @pytest.mark.parametrize("never_ms", [-1000.0, 0.0, 0.001])
+    def test_a_time_that_cannot_be_hides_nothing(self, never_ms: float) -> None:
+        """A fault of some clock, or a line that somebody put into a record, is no quick answer."""
+        odd = http("khi", never_ms, never_ms, number=1)
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.4), http("khi", 111, 110), odd], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+        quick = tls("khi", 0.6, never_ms, number=1)
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 28.9), quick], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+
     def test_a_slow_page_is_not_a_far_server(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 150, 1.0)], ALL_PK)
         assert (verdict.location, verdict.assurance) == ("inside", "proved")

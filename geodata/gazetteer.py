@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
 from collections import defaultdict
 from functools import cache
@@ -38,6 +39,13 @@ def _names() -> Mapping[str, tuple[City, ...]]:
     for alias, name in _ALIASES.items():
         found[alias] += found[name]
     return {name: tuple(cities) for name, cities in found.items()}
+
+
+def nearest_name(name: str, country: str) -> str | None:
+    """The name of the city of ``country`` that is written most like a :func:`plain` name; None if none is."""
+    names = {plain(city.name): city.name for city in shipped_cities().all if city.country == country}
+    close = difflib.get_close_matches(name, names, n=1)
+    return names[close[0]] if close else None
 
 
 def cities_named(name: str, country: str | None = None) -> tuple[City, ...]:

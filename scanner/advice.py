@@ -47,6 +47,7 @@ MAX_ADVICE: Final = 20
 # What another vantage could turn into a proof of a place. An edge stays one, however near it is seen.
 _OPEN: Final[frozenset[Location]] = frozenset({"inside", "outside", "conflicting", "undetermined"})
 _SITE_PEOPLE: Final = 1e9  # a declared site counts as more people than any city has
+_LEAST: Final = 0.05  # endpoints; less is none in a sentence
 _NAMED: Final = 5  # addresses and endpoints that a sentence names
 _WORDS: Final[Mapping[Kind, str]] = {
     "colocation": "data centres for hire",
@@ -223,7 +224,7 @@ def _advice(
     # An endpoint is proved when all of its open addresses are.
     expected = {endpoint: float(np.prod(each)) for endpoint, each in chances.items()}
     total = sum(expected.values())
-    if total < 0.01:
+    if total < _LEAST:
         return None
     return Advice(
         city=city.name,

@@ -77,3 +77,8 @@ def down(km: float) -> str:
 def of(constraint: Constraint) -> str:
     """Which vantage was answered how soon."""
     return f"{constraint.vantage.city or constraint.vantage.id} in {constraint.rtt_ms:.2f} ms"
+
+
+def counted(count: int, one: str, several: str) -> str:
+    """How many there are of something."""
+    return f"{count} {one if count == 1 else several}"

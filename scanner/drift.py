@@ -8,7 +8,7 @@ runs one verdict, neither did: the rules, the policy, the register or the vantag
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,7 @@ Kind = Literal[
 ]
 Cause = Literal["world", "data", "world and data", "judgement"]
 Side = Literal["old", "new"]
+_UNMEASURED: Final = "unmeasured"
 # Verdicts by endpoint, by whose observations and whose claims they follow from.
 Judged: TypeAlias = "Mapping[tuple[Side, Side], Mapping[str, EndpointVerdict]]"
 
@@ -123,6 +124,9 @@ def _cause(endpoint: str, judged: Judged) -> Cause | None:
 
 
 def _of_addresses(old: EndpointResult, new: EndpointResult) -> Iterator[Change]:
+    """What became of each address; a name that nobody asked for has not lost those that it had."""
+    if any(not one.verdict.addresses and one.verdict.rule == _UNMEASURED for one in (old, new)):
+        return
     was = {one.address: one for one in old.verdict.addresses}
     is_ = {one.address: one for one in new.verdict.addresses}
     for address, one in is_.items():

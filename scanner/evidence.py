@@ -336,6 +336,7 @@ def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, 
             (time_ms - one.rtts[each.vantage].rtt_ms, each.vantage)
             for each in tries
             for time_ms in each.times_ms
+            if time_ms >= LEAST_RTT_MS
         )
         if not times:
             continue

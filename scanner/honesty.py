@@ -15,7 +15,9 @@ The second is no proof: whoever announces addresses of his own at two places mak
 So evidence from a few networks makes a vantage *doubtful* only: what is said of a place must hold with and
 without it. Evidence from many, or of mutual round trips, *refutes* it: it constrains nothing.
 
-One that lies, and near whose true place no honest one measured, cannot be found out without a landmark there.
+One that lies, and near whose true place no honest one measured, contradicts nothing. It is doubtful where an
+honest one is at the place that it claims (:mod:`scanner.stranger`); else only a landmark near its true place
+finds it out.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ import numpy as np
 from geodata.disk import Disk, disjoint
 from geodata.sphere import EARTH_RADIUS_KM, angle, unit
 from scanner.anycast import EDGE_MEANINGS
-from scanner.case import of, up
+from scanner.case import counted, of, up
+from scanner.doubt import LINE_MS, MOST_STRETCH, Doubt, Seen
+from scanner.stranger import strangers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -42,10 +46,6 @@ if TYPE_CHECKING:
     from scanner.evidence import AddressEvidence, Constraint
     from scanner.policy import Thresholds
 
-# How much later than light an address is expected to answer at most, to count as one that should have
-# contradicted a vantage: fibre is seldom three times as long as the great circle, and lines add some.
-MOST_STRETCH: Final = 3.0
-LINE_MS: Final = 10.0
 # Of the addresses that would contradict a vantage if it were elsewhere, so few may not do so.
 SPARED_SHARE: Final = 0.25
 # How long fibre usually is, and what an address in the same city takes; by addresses known to so many km.
@@ -60,44 +60,6 @@ _LEFT: Final = 3  # vantages that must agree where two others are set aside
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """Why a vantage is not relied on: ``refuted``, its declared place is infeasible; else it may be.
-
-    ``reach`` is where it would be then, if contradictions tell.
-    """
-
-    vantage: str
-    refuted: bool
-    reason: str
-    reach: Disk | None = None
-
-    def explains(self, evidence: AddressEvidence) -> bool:
-        """Whether an address's contradictions with the vantage are gone if it is where it would be.
-
-        If not, the address is at several places all the same, or the vantage at yet another.
-        """
-        own = next((one for one in evidence.transport if one.vantage.id == self.vantage), None)
-        if own is None or self.reach is None:
-            return True
-        others = [one.disk for one in evidence.transport if one.vantage.id != self.vantage]
-        moved = self.reach._replace(radius_km=self.reach.radius_km + own.radius_km)
-        return not disjoint([moved, *others])[0].any()
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One address and who is how near to it, nearest first."""
-
-    address: str
-    network: str
-    constraints: tuple[Constraint, ...]
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(one.vantage.id for one in self.constraints)
-
-
-@dataclass(frozen=True, slots=True)
 class _Mark:
     """A contradiction that goes away without one vantage, whose constraint is ``own``.
 
@@ -106,7 +68,7 @@ class _Mark:
     it.
     """
 
-    seen: _Seen
+    seen: Seen
     own: Constraint
     pin: Constraint
     against: frozenset[str]
@@ -156,7 +118,7 @@ def examine(
             rest = _without(one, found.keys())
             if rest is not one:
                 seen[index], marks[index] = rest, list(_marks(rest, territory))
-    return doubts
+    return doubts | strangers(seen, vantages, thresholds)
 
 
 def _mutual(mutual: Iterable[AddressEvidence], vantages: Mapping[str, Vantage]) -> dict[str, Doubt]:
@@ -191,7 +153,7 @@ def _mutual(mutual: Iterable[AddressEvidence], vantages: Mapping[str, Vantage]) 
     return doubts
 
 
-def _merged(evidence: Iterable[AddressEvidence]) -> Iterable[_Seen]:
+def _merged(evidence: Iterable[AddressEvidence]) -> Iterable[Seen]:
     """Each address once, but for those that are known to answer from several places."""
     nearest: defaultdict[str, dict[str, Constraint]] = defaultdict(dict)
     networks: dict[str, str] = {}
@@ -206,7 +168,7 @@ def _merged(evidence: Iterable[AddressEvidence]) -> Iterable[_Seen]:
                 least[constraint.vantage.id] = constraint
     for address in sorted(nearest):
         constraints = sorted(nearest[address].values(), key=lambda each: (each.radius_km, each.vantage.id))
-        yield _Seen(address, networks[address], tuple(constraints))
+        yield Seen(address, networks[address], tuple(constraints))
 
 
 def _network(one: AddressEvidence) -> str:
@@ -218,14 +180,14 @@ def _network(one: AddressEvidence) -> str:
     return str(ipaddress.ip_network(f"{one.address}/{length}", strict=False))
 
 
-def _without(seen: _Seen, vantages: Collection[str]) -> _Seen:
+def _without(seen: Seen, vantages: Collection[str]) -> Seen:
     if seen.names.isdisjoint(vantages):
         return seen
     rest = tuple(one for one in seen.constraints if one.vantage.id not in vantages)
-    return _Seen(seen.address, seen.network, rest)
+    return Seen(seen.address, seen.network, rest)
 
 
-def _contradicted(seen: Sequence[_Seen], every: Iterable[_Mark], thresholds: Thresholds) -> dict[str, Doubt]:
+def _contradicted(seen: Sequence[Seen], every: Iterable[_Mark], thresholds: Thresholds) -> dict[str, Doubt]:
     """Those on which contradictions hang that nothing speaks for; of them those that contradict most others.
 
     Who contradicts one that is at a wrong place may be cleared without it.
@@ -266,19 +228,15 @@ def _doubt(
     return Doubt(
         vantage=name,
         refuted=len(certain) >= thresholds.refuted_networks and len(marks) >= REFUTED_SHARE * known,
-        reason=f"{_counted(len(marks), 'address', 'addresses')} in"
-        f" {_counted(len(networks), 'network', 'networks')} cannot be near its place and near those of"
+        reason=f"{counted(len(marks), 'address', 'addresses')} in"
+        f" {counted(len(networks), 'network', 'networks')} cannot be near its place and near those of"
         f" all others, as {mark.seen.address}: it was answered in {mark.own.rtt_ms:.2f} ms,"
         f" {of(mark.pin)}, at most {up(mark.pin.radius_km)} km away",
         reach=_closest(marks)[0].reach,
     )
 
 
-def _counted(count: int, one: str, several: str) -> str:
-    return f"{count} {one if count == 1 else several}"
-
-
-def _marks(seen: _Seen, territory: Territory) -> Iterable[_Mark]:
+def _marks(seen: Seen, territory: Territory) -> Iterable[_Mark]:
     """The vantages without which an address's contradictions are gone, if one or two are enough."""
     if len(seen.constraints) < 2:
         return
@@ -334,7 +292,7 @@ def _covers(apart: Bools) -> list[tuple[int, ...]]:
     return sorted(found)
 
 
-def _cleared(name: str, marks: Sequence[_Mark], seen: Iterable[_Seen], thresholds: Thresholds) -> bool:
+def _cleared(name: str, marks: Sequence[_Mark], seen: Iterable[Seen], thresholds: Thresholds) -> bool:
     """Whether the other addresses speak for a vantage."""
     pins: list[Constraint] = []
     owns: list[Constraint] = []

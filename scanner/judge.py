@@ -17,6 +17,7 @@ from probes.observation import DnsObservation, PingObservation, TraceObservation
 from scanner import path as paths
 from scanner import policy as policies
 from scanner.declared import known, site_fault
+from scanner.demand import data_dates
 from scanner.dependencies import PREFIX, Dependencies
 from scanner.evidence import gather
 from scanner.honesty import examine
@@ -40,13 +41,14 @@ if TYPE_CHECKING:
     from geodata.territory import Territory
     from probes.observation import Observation
     from probes.vantages.vantage import Vantage
-    from scanner.honesty import Doubt
+    from scanner.doubt import Doubt
     from scanner.policy import Policy
     from scanner.recorded import Said
     from scanner.register import Endpoint, Register
     from scanner.verdict import EndpointVerdict
 
 
+_NOT_ASKED: Final = frozenset({"cancelled", "unsupported"})
 _BATCH: Final = 2048  # places that are assessed at once
 
 
@@ -146,7 +148,10 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         for verdict, endpoint in zip(verdicts, endpoints, strict=True)
         if (fault := site_fault(endpoint, inputs.register.country, verdict, gathered[endpoint.id], doubts))
     }
-    findings = policies.judge(inputs.policy, inputs.register, verdicts, inputs.today, known(claims), faults)
+    dated = data_dates(verdicts, claims, inputs.register.country)
+    findings = policies.judge(
+        inputs.policy, inputs.register, verdicts, inputs.today, known(claims), faults, dated
+    )
     return Judgement(
         endpoints=_results(endpoints, verdicts, findings),
         claims=claims,
@@ -324,9 +329,13 @@ def special_name(snapshot: Said, address: str) -> str | None:
 
 
 def _resolution(endpoint: Endpoint, observations: Iterable[Observation]) -> tuple[str, tuple[str, ...]]:
-    """What became of an endpoint's name, in a sentence, with the ids that show it."""
+    """What became of an endpoint's name, in a sentence, with the ids that show it, if anybody asked."""
     asked = sorted(
-        (one for one in observations if isinstance(one, DnsObservation) and one.address is None),
+        (
+            one
+            for one in observations
+            if isinstance(one, DnsObservation) and one.address is None and one.error not in _NOT_ASKED
+        ),
         key=lambda one: one.id,
     )
     if not asked:

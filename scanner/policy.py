@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from probes.document import Model
 from scanner.declared import declaration
+from scanner.demand import outdated, way
 from scanner.dependencies import dependence
 from scanner.retention import Retention
 
@@ -47,7 +48,6 @@ OPTIONAL: Final = frozenset({"PCFP-RES-3", "PCFP-RES-5", "PCFP-REG-4", "PCFP-REG
 # Strongest first, as verdicts have them; a verdict without one is weaker than all.
 _ASSURANCES: Final = ("proved", "bounded", "corroborated", "claimed")
 _PENDING: Final = frozenset({"applied", "screening", "audit"})
-_Kilometres = Annotated[float, Field(ge=0, le=20_038, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -91,6 +91,8 @@ class ClassRule(Model):
     location: Literal["inside", "any"]
     least_assurance: Literal["proved", "bounded", "corroborated", "claimed"] = "claimed"
     dependencies: Literal["any", "inside"] = "any"
+    path: Literal["any", "domestic"] = "any"
+    freshness_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     accreditation: Literal["registered", "accredited"]
     severity: Severity
     edge_severity: Severity
@@ -197,20 +199,22 @@ def judge(
     today: date,
     known: Mapping[str, Known] | None = None,
     site_faults: Mapping[str, str] = MappingProxyType({}),
+    dated: Mapping[str, date] = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """Every finding, in the register's order; an endpoint without a verdict is indeterminate.
 
     ``known`` says of addresses who announces them; without it nothing is held against the declaration.
-    ``site_faults`` say why endpoints, by id, are not at the site that was declared. A verdict for an endpoint
+    ``site_faults`` say why endpoints, by id, are not at the site that was declared, and ``dated`` of when the
+    data are that place them (see :func:`scanner.demand.data_dates`). A verdict for an endpoint
     that the register does not have raises KeyError.
     """
     by_endpoint = {register.endpoint(verdict.endpoint).id: verdict for verdict in verdicts}
     return tuple(
         finding
         for endpoint in register.endpoints
-        for finding in _Case(policy, register, endpoint, by_endpoint.get(endpoint.id), today).findings(
-            known, site_faults.get(endpoint.id)
-        )
+        for finding in _Case(
+            policy, register, endpoint, by_endpoint.get(endpoint.id), today, dated.get(endpoint.id)
+        ).findings(known, site_faults.get(endpoint.id))
     )
 
 
@@ -224,8 +228,10 @@ class _Case:
         endpoint: Endpoint,
         verdict: EndpointVerdict | None,
         today: date,
+        dated: date | None,
     ) -> None:
         self.policy = policy
+        self.dated = dated
         self.register = register
         self.endpoint = endpoint
         self.verdict = verdict
@@ -237,10 +243,11 @@ class _Case:
         yield location
         yield self._accreditation()
         yield from self._waivers(location)
-        yield from self._path()
         yield from self._scrubbing()
         if self.verdict is None:
             return
+        if (held := way(self.verdict, self.rule, self.register.country)) is not None:
+            yield from self._held(held)
         if (held := dependence(self.verdict.dependencies, self.rule)) is not None:
             yield from self._held(held)
         if known is not None:
@@ -320,6 +327,8 @@ class _Case:
         given = verdict.assurance
         least = self.rule.least_assurance
         if given is not None and _ASSURANCES.index(given) <= _ASSURANCES.index(least):
+            if (old := outdated(self.rule, self.dated, self.today)) is not None:
+                return self._finding("PCFP-RES-1", "indeterminate", f"{must}; {old}: {verdict.reason}")
             return self._finding("PCFP-RES-1", "compliant", f"{must} and is ({given}): {verdict.reason}")
         return self._finding(
             "PCFP-RES-1",
@@ -362,8 +371,9 @@ class _Case:
         each = self.register.waivers_of(self.endpoint.id)
         if not each:
             return
-        latest = each[0]
-        if location.status == "waived" or any(one.runs(self.today) for one in each):
+        running = [one for one in each if one.runs(self.today)]
+        latest = (running or each)[0]
+        if running:
             finding = self._finding("PCFP-REG-3", "compliant", f"A waiver of {latest.issuer} holds.")
         elif location.status == "violation":
             reason = f"It deviates, and its waiver of {latest.issuer} does not hold (ends {latest.expires})."
@@ -372,11 +382,6 @@ class _Case:
             reason = f"Its waiver of {latest.issuer} does not hold and is not needed."
             finding = self._finding("PCFP-REG-3", "not_applicable", reason)
         yield msgspec.structs.replace(finding, waiver=str(latest))
-
-    def _path(self) -> Iterator[Finding]:
-        if self.verdict is not None and self.verdict.path == "leaves" and self.rule.location == "inside":
-            reason = f"The way to it leaves {self.register.country}. {self.verdict.path_reason}".strip()
-            yield self._finding("PCFP-RES-4", "not_applicable", reason)
 
     def _scrubbing(self) -> Iterator[Finding]:
         verdict = self.verdict

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
+import socket
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from probes.observation import TraceResult
 
 MAX_LINE: Final = 16 * 2**20  # octets
+# Python reads other forms of ISO 8601 too. Times outside these are of no clock that was set, and overflow.
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TIMES: Final = ("1970-01-02", "9999")
 
 
 class RecordError(Exception):
@@ -61,26 +66,41 @@ def read_observations(path: Path) -> list[Observation]:
 
 def _faults(one: Observation) -> Iterator[str]:
     """What no probe would have written."""
-    try:
-        zone = datetime.fromisoformat(one.time).tzinfo
-    except ValueError:
-        yield f"time: {one.time[:40]!r} is not a time as in RFC 3339"
-    else:
-        if zone is None:
-            yield f"time: {one.time!r} does not say its zone; end it with Z for UTC"
+    yield from _untimely(one.time)
+    if one.address is None and not isinstance(one, DnsObservation):
+        yield "address: is missing; only names are asked for without one"
     for field, address in _addresses(one):
-        if not _is_address(address):
+        forms = _forms(address)
+        if not forms:
             yield f"{field}: {address[:60]!r} is not an IP address"
+        elif address not in forms:  # it would be taken for another one
+            yield f"{field}: {address[:60]!r} is not in the usual form of an address; write {forms[0]!r}"
     if isinstance(one, TraceObservation) and one.result is not None:
-        multipath = one.result.multipath
-        for field, hops in (
-            ("hops", one.result.hops),
-            ("multipath.hops", multipath.hops if multipath else ()),
-            ("multipath.links", multipath.links if multipath else ()),
-        ):
-            for hop in hops:
-                if not 0 < hop.ttl < 256:
-                    yield f"result.{field}: ttl: {hop.ttl} is not 1 to 255"
+        yield from _misplaced(one.result)
+
+
+def _untimely(text: str) -> Iterator[str]:
+    try:
+        zone = datetime.fromisoformat(text).tzinfo
+    except ValueError:
+        yield f"time: {text[:40]!r} is not a time as in RFC 3339"
+        return
+    if zone is None:
+        yield f"time: {text!r} does not say its zone; end it with Z for UTC"
+    elif not (_TIME.fullmatch(text) and _TIMES[0] < text < _TIMES[1]):
+        yield f"time: {text[:40]!r} is not a time as in RFC 3339, such as 2026-06-01T09:30:00Z"
+
+
+def _misplaced(result: TraceResult) -> Iterator[str]:
+    multipath = result.multipath
+    for field, hops in (
+        ("hops", result.hops),
+        ("multipath.hops", multipath.hops if multipath else ()),
+        ("multipath.links", multipath.links if multipath else ()),
+    ):
+        for hop in hops:
+            if not 0 < hop.ttl < 256:
+                yield f"result.{field}: ttl: {hop.ttl} is not 1 to 255"
 
 
 def _addresses(one: Observation) -> Iterator[tuple[str, str]]:
@@ -108,10 +128,15 @@ def _traced(result: TraceResult) -> Iterator[tuple[str, str]]:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _is_address(text: str) -> bool:
-    """Whether it is an address without a zone, as packets carry it."""
+def _forms(text: str) -> tuple[str, ...]:
+    """How an address is written (RFC 5952), one that holds an IPv4 one in two ways; none where it is none.
+
+    One with a zone is none, as packets carry no zones.
+    """
     try:
-        ipaddress.ip_address(text)
+        parsed = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return "%" not in text
+        return ()
+    if parsed.version == 4:
+        return (str(parsed),)
+    return () if "%" in text else (str(parsed), socket.inet_ntop(socket.AF_INET6, parsed.packed))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from geodata.gazetteer import cities_named, nearest_name, plain
 from probes.document import Document, DocumentError, Fault
 from scanner.declaration import Accreditation, Provider, RegisterFile, Service, Waiver
 from scanner.endpoint import DATA_CLASSES, DataClass, Deployment, Endpoint, Place, shown
@@ -44,6 +45,7 @@ NoticeCode = Literal[
     "accreditation-expired",
     "accreditation-not-begun",
     "class-out-of-scope",
+    "site-unknown",
     "waiver-expired",
     "waiver-not-begun",
 ]
@@ -274,6 +276,8 @@ def _notices(document: Document, file: RegisterFile, today: date) -> Iterator[No
     for p, provider in enumerate(file.providers):
         for code, place, message in _of_provider(provider, today):
             yield notice(code, ("providers", p, *place), message)
+        for place, message in _unknown_sites(provider, file.country):
+            yield notice("site-unknown", ("providers", p, *place), message)
     for w, waiver in enumerate(file.waivers):
         if waiver.expires < today:
             message = f"the waiver for {waiver.endpoint!r} ended on {waiver.expires} and waives nothing"
@@ -281,6 +285,20 @@ def _notices(document: Document, file: RegisterFile, today: date) -> Iterator[No
         elif not waiver.runs(today):
             message = f"the waiver for {waiver.endpoint!r} begins on {waiver.issued} only"
             yield notice("waiver-not-begun", ("waivers", w, "issued"), message)
+
+
+def _unknown_sites(provider: Provider, country: str) -> Iterator[tuple[_Path, str]]:
+    """Declared sites that no measurement can be held against, as nobody knows where they are; each once."""
+    first: dict[str, _Path] = {}
+    for s, service in enumerate(provider.services):
+        for e, declaration in enumerate(service.endpoints):
+            if declaration.site is not None:
+                first.setdefault(declaration.site, ("services", s, "endpoints", e, "site"))
+    unknown = [site for site in first if not cities_named(plain(site))]
+    for number, site in enumerate(unknown):
+        near = nearest_name(plain(site), country) if number < _MAX_SUGGESTIONS else None
+        meant = f"; did you mean {near!r}?" if near else ""
+        yield first[site], f"{shown(site)} is no city that is known, so it is not checked{meant}"
 
 
 def _of_provider(provider: Provider, today: date) -> Iterator[tuple[NoticeCode, _Path, str]]:

@@ -152,7 +152,7 @@ def combine(
     """The endpoint's verdict from those of its addresses.
 
     ``resolution`` says, in a sentence and by evidence ids, what became of its name; it is the reason where
-    there is no address to judge.
+    there is no address to judge. Without evidence nobody asked, so that nothing is known of the endpoint.
     """
     way: dict[str, Any] = {
         "path": path.kind,
@@ -165,8 +165,8 @@ def combine(
         reason, evidence = resolution
         return EndpointVerdict(
             endpoint=endpoint,
-            location="unreachable",
-            rule="no-address",
+            location="unreachable" if evidence else "undetermined",
+            rule="no-address" if evidence else "unmeasured",
             reason=reason,
             evidence=evidence,
             **way,

@@ -28,7 +28,7 @@ from scanner.report.text import printable
 def advise(
     run: str, place: str | None, territory: Path | None, facilities: Path | None, format_: str
 ) -> None:
-    r"""Say in which cities one more vantage would prove most of what RUN left unproved.
+    """Say in which cities one more vantage would prove most of what RUN left unproved.
 
     RUN is a JSON file, or one of a store (--store) by its id, or last, or last~1.
 
@@ -36,9 +36,10 @@ def advise(
     Example:
       sarhad scan … --output json=run.json
       sarhad advise run.json
-    """
+    """  # noqa: D301  click wants the character, not the backslash
     import msgspec  # noqa: PLC0415  --help does not need them
 
+    from geodata.errors import GeodataError  # noqa: PLC0415
     from geodata.file import read_file  # noqa: PLC0415
     from geodata.sources import peeringdb  # noqa: PLC0415
     from geodata.territory import Territory  # noqa: PLC0415
@@ -48,9 +49,11 @@ def advise(
     land = job.told(Territory.load, scanned.country, territory)
     houses = None
     if facilities is not None:
-        houses = job.told(
-            lambda path: peeringdb.facilities(read_file(path, peeringdb.MAX_OCTETS)), facilities
-        )
+        octets = job.told(read_file, facilities, peeringdb.MAX_OCTETS)
+        try:
+            houses = peeringdb.facilities(octets)
+        except GeodataError as error:
+            raise click.ClickException(printable(f"{facilities}: {error}")) from error
         if not houses:
             raise click.ClickException(f"{facilities}: has no facilities; it takes the file of /api/fac")
     found = advise(scanned, land, houses)

@@ -45,7 +45,7 @@ def diff(
     territory: Path | None,
     format_: str,
 ) -> None:
-    r"""Say what changed from run OLD to run NEW: verdicts, addresses, networks, certificates.
+    """Say what changed from run OLD to run NEW: verdicts, addresses, networks, certificates.
 
     Each is a JSON file, or one of a store (--store) by its id, or last, or last~1.
 
@@ -56,7 +56,7 @@ def diff(
     \b
     Example:
       sarhad diff yesterday.json today.json --register register.yaml --vantages vantages.yaml
-    """
+    """  # noqa: D301  click wants the character, not the backslash
     if (register is None) != (vantages is None):
         raise click.UsageError("to say why a verdict changed, both --register and --vantages are needed")
     from scanner.drift import drift, judged_by_turns  # noqa: PLC0415  --help does not need it

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from scanner.cli import job
+from scanner.cli import job, options
 from scanner.cli.exits import CLEAN, INCOMPLETE
 
 if TYPE_CHECKING:
@@ -31,13 +31,7 @@ def _common(command: _F) -> _F:
             type=click.Path(dir_okay=False, path_type=Path),
             help="File for the records; replaced atomically.  [default: standard output]",
         ),
-        click.argument(
-            "files",
-            nargs=-1,
-            required=True,
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="FILE...",
-        ),
+        click.argument("files", nargs=-1, required=True, type=options.RECORDS, metavar="FILE..."),
     ):
         command = option(command)
     return command
@@ -68,8 +62,8 @@ def import_() -> None:
 def atlas(files: Sequence[Path], output: Path | None, probes: Path | None, vantages: Path | None) -> int:
     """Results of RIPE Atlas: ping, traceroute, sslcert and dns.
 
-    FILE is JSON as RIPE Atlas gives it, one array or one object a line, plain or compressed (gzip, bzip2).
-    The vantage of probe 1234 is atlas-1234.
+    FILE is JSON as RIPE Atlas gives it, one array or one object a line, plain or compressed (gzip, bzip2);
+    - is standard input. The vantage of probe 1234 is atlas-1234.
 
     \b
     Example:
@@ -93,9 +87,12 @@ def atlas(files: Sequence[Path], output: Path | None, probes: Path | None, vanta
 def scamper(files: Sequence[Path], output: Path | None, vantage: str) -> int:
     """What scamper measured: its JSON of ping and trace.
 
+    FILE is what scamper -O json writes, or sc_warts2json, plain or compressed (gzip, bzip2); - is standard
+    input.
+
     \b
     Example:
-      sc_warts2json khi.warts | sarhad import scamper /dev/stdin --vantage khi --output khi.jsonl
+      sc_warts2json khi.warts | sarhad import scamper - --vantage khi --output khi.jsonl
     """  # noqa: D301  click wants the character, not the backslash
     from scanner.imports.scamper import Importer  # noqa: PLC0415  --help does not need it
 

@@ -152,10 +152,20 @@ def scan(
     )
 
 
-def rejudge(inputs: Inputs, observations: Sequence[Observation]) -> Run:
-    """Judge recorded observations; the run's times are those of the records, not of this machine's clock."""
-    times = sorted(one.time for one in observations) or [now()]
-    return compose(inputs, observations, times[0], finished=times[-1], complete=True)
+def rejudge(files: Files, observations: Sequence[Observation]) -> tuple[Run, Inputs]:
+    """Judge recorded observations, with what that used.
+
+    The run's times, and the day on which waivers and accreditations must hold, are those of the records and
+    not of this machine's clock: judged again next year, the same records give the same run.
+    """
+    moments = [datetime.fromisoformat(one.time) for one in observations] or [datetime.now(UTC)]
+    first, last = min(moments).astimezone(UTC), max(moments).astimezone(UTC)
+    inputs = load(files, last.date())
+    return compose(inputs, observations, _written(first), finished=_written(last), complete=True), inputs
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def read_records(path: Path) -> list[Observation]:
@@ -251,11 +261,19 @@ async def _until_signal(work: Scan) -> None:
 def finish(run: Run, outputs: Sequence[Output], inputs: Inputs, fail_on: str | None) -> int:
     """Write every output and return the exit status that the run deserves.
 
-    ``fail_on`` is the command line's least severity; the policy has a word where that says nothing.
+    Standard output comes last: whoever closes it, or fills the disk behind it, takes no file away. Nor does
+    one output that cannot be written take away the others. ``fail_on`` is the command line's least severity;
+    the policy has a word where that says nothing.
     """
     fail = inputs.policy.fail
-    for output in outputs:
-        write(run, output, inputs.register)
+    faults: list[str] = []
+    for output in sorted(outputs, key=lambda one: one.path is None):
+        try:
+            write(run, output, inputs.register)
+        except click.ClickException as error:
+            faults.append(error.message)
+    if faults:
+        raise click.ClickException("\n".join(faults))
     if not run.complete:
         return exits.INTERRUPTED
     if fail_on != "never":
@@ -272,7 +290,12 @@ def finish(run: Run, outputs: Sequence[Output], inputs: Inputs, fail_on: str | N
 def write(run: Run, output: Output, register: Register | None = None) -> None:
     """Write one output; files are replaced atomically, so that a reader never sees half of one."""
     if output.path is None:
-        _write_stream(run, output, register)
+        try:
+            _write_stream(run, output, register)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(f"standard output: cannot be written: {error.strerror}") from error
     else:
         replace(output.path, output.parts(run, register))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,11 +10,13 @@ from scanner.cli import job, options
 from scanner.files import Files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scanner.metrics import Detail
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=options.RECORDS)
 @options.inputs
 @options.outputs
 def judge(
@@ -30,13 +31,16 @@ def judge(
     outputs: tuple[str, ...],
     fail_on: str | None,
 ) -> int:
-    r"""Judge the observation records in FILE (JSON Lines); the network is never touched.
+    """Judge the observation records in FILE (JSON Lines; - is standard input); no network is touched.
+
+    Waivers and accreditations must hold on the day of the last record: to judge again changes nothing.
 
     \b
     Example:
       sarhad scan … --output jsonl=observations.jsonl
       sarhad judge observations.jsonl --register register.yaml --vantages vantages.yaml
-    """
+    """  # noqa: D301  click wants the character, not the backslash
     targets = job.parse_outputs(format_, outputs, detail)
-    inputs = job.load(Files(register, vantages, policy, geodata, territory))
-    return job.finish(job.rejudge(inputs, job.read_records(file)), targets, inputs, fail_on)
+    files = Files(register, vantages, policy, geodata, territory)
+    run, inputs = job.rejudge(files, job.read_records(file))
+    return job.finish(run, targets, inputs, fail_on)

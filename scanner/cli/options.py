@@ -18,6 +18,17 @@ _F = TypeVar("_F", bound="Callable[..., Any]")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
+class _Records(click.Path):
+    """A file of records; ``-`` is standard input, as elsewhere."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The file's path."""
+        return super().convert("/dev/stdin" if value == "-" else value, param, ctx)
+
+
+RECORDS = _Records(dir_okay=False, path_type=Path)
+
+
 def inputs(command: _F) -> _F:
     """What is scanned or judged, from where, and by which rules."""
     for option in (

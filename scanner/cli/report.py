@@ -42,7 +42,7 @@ def report(
     previous: str | None,
     language: Language,
 ) -> None:
-    r"""Write a finished run in another format: html is one page that needs no network.
+    """Write a finished run in another format: html is one page that needs no network.
 
     RUN is a JSON file, or one of a store (--store) by its id, or last, or last~1. Of a store the page has the
     history of every endpoint, too.
@@ -51,7 +51,7 @@ def report(
     Examples:
       sarhad report run.json --output report.html --previous last-week.json
       sarhad report run.json --format csv --output run.csv
-    """
+    """  # noqa: D301  click wants the character, not the backslash
     if previous is not None and format_ != "html":
         raise click.UsageError("--previous is for --format html; `sarhad diff` compares runs otherwise")
     if format_ != "html":

@@ -40,12 +40,12 @@ def scan(
     crawl: bool,
     resume: bool,
 ) -> int:
-    r"""Measure every endpoint of a register from every vantage, and judge it.
+    """Measure every endpoint of a register from every vantage, and judge it.
 
     \b
     Example:
       sarhad scan --register register.yaml --vantages vantages.yaml --output json=run.json
-    """
+    """  # noqa: D301  click wants the character, not the backslash
     targets = job.parse_outputs(format_, outputs, detail)
     inputs = job.load(Files(register, vantages, policy, geodata, territory))
     settings, rates = job.measuring(contact, rate, trust, crawl=crawl)

@@ -68,6 +68,7 @@ _MARKS: Final[dict[str, tuple[tuple[int, int], tuple[int, int]]]] = {
 }
 _UNREACHABLE: Final = {4: 3, 6: 1}
 _EXCEEDED: Final = {4: (11, 0), 6: (3, 0)}
+_UNRESOLVED: Final = frozenset({"servfail", "nxdomain", "no-data"})
 _MAX_CERTIFICATE: Final = 2**16  # characters
 
 
@@ -99,6 +100,11 @@ class Result(msgspec.Struct, kw_only=True):
     def target(self) -> str | None:
         """The name or address that was asked for, as it was given."""
         return self.dst_name or self.name or self.dst_addr or self.addr
+
+    @property
+    def unresolved(self) -> str | None:
+        """Why the probe found no address for the name, in its words; None where it did not fail at that."""
+        return self.dnserr
 
     def frame(self, kind: str, at: str | None, endpoint: str | None = None) -> dict[str, Any]:
         """The fields that every observation has; ``at`` is the address that it is of."""
@@ -152,6 +158,14 @@ class _Trace(Result, kw_only=True):
     dst_port: Text | Port | None = None
     result: tuple[_Step, ...] = ()
 
+    @property
+    def unresolved(self) -> str | None:
+        """The same; a traceroute says so in the place of its hops."""
+        if self.dnserr is not None or self.dst_addr is not None or self.addr is not None:
+            return self.dnserr
+        failed = (step.error for step in self.result if step.hop is None and step.error is not None)
+        return next((why for why in failed if shape.error(why) in _UNRESOLVED), None)
+
 
 class _Alert(msgspec.Struct):
     level: int | None = None
@@ -180,19 +194,26 @@ def observations(octets: bytes, notes: Counter[str]) -> list[Observation]:
     if kind == "dns":
         from scanner.imports import atlas_dns  # noqa: PLC0415  dnspython is slow to import
 
-        return atlas_dns.observations(octets)
+        return atlas_dns.observations(octets, notes)
     raise OtherKindError(kind[:60])
 
 
 def _named(make: Any, result: Result, notes: Counter[str]) -> list[Observation]:
     """The observation of a result, and that of the name which the probe looked up for it."""
     name = result.dst_name or result.name
-    if result.dnserr is not None:
+    if (why := result.unresolved) is not None:
         if name is None:
-            raise BadRecordError(f"dst_name: is missing; {result.dnserr}")
-        frame = result.frame("dns", None)
-        return [DnsObservation(**frame, error="servfail", result=DnsResult(question=name))]
-    at = shape.address(result.dst_addr or result.addr, "dst_addr")
+            raise BadRecordError(f"dst_name: is missing; {why}")
+        code = shape.error(why)
+        return [
+            DnsObservation(
+                **result.frame("dns", None),
+                error=code if code in _UNRESOLVED else "servfail",
+                result=DnsResult(question=name),
+            )
+        ]
+    named = name if name is not None and hostname.is_address(name) else None
+    at = shape.address(result.dst_addr or result.addr or named, "dst_addr")
     found: list[Observation] = [make(result, at, notes)]
     if name is not None and not hostname.is_address(name):
         looked_up = DnsResult(question=name, rcode="NOERROR", addresses=(at,))
@@ -257,7 +278,7 @@ def _replies(packets: Iterable[_Packet], at: str, version: int, notes: Counter[s
         if one.dup:
             notes["duplicate replies"] += 1
             continue
-        source = shape.address(one.source, "from")
+        source = shape.seen(one.source, "from")
         yield Reply(address=source, rtt_ms=one.rtt, icmp=_icmp(one, source == at, version), mpls=_labels(one))
 
 
@@ -283,7 +304,7 @@ def _labels(packet: _Packet) -> tuple[MplsLabel, ...]:
 
 def _sslcert(result: _Sslcert, at: str, notes: Counter[str]) -> Observation:
     del notes
-    failure = result.err or result.error or ("alert" if result.alert is not None else None)
+    failure = result.err or result.error or (None if result.cert and result.alert is None else "alert")
     read = None
     if result.cert:
         try:

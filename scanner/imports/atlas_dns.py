@@ -22,6 +22,7 @@ from scanner.imports import atlas, shape
 from scanner.imports.source import BadRecordError, Text, decoded
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator
 
     from probes.observation import ErrorCode, Observation
@@ -52,8 +53,11 @@ class _Dns(atlas.Result, kw_only=True):
     error: dict[str, Any] | Text | None = None
 
 
-def observations(octets: bytes) -> list[Observation]:
-    """The observations of one result, one for each resolver that was asked."""
+def observations(octets: bytes, notes: Counter[str]) -> list[Observation]:
+    """The observations of one result, one for each resolver that was asked.
+
+    What of several is of no use is counted in ``notes``; where all are, :class:`BadRecordError` is raised.
+    """
     result = decoded(octets, _Dns)
     queries = result.resultset or (
         _Query(
@@ -64,14 +68,19 @@ def observations(octets: bytes) -> list[Observation]:
             error=result.error or result.err or result.dnserr,
         ),
     )
-    return [
-        _observation(result, query, "dns" if len(queries) == 1 else f"dns-{number}")
-        for number, query in enumerate(queries, 1)
-    ]
+    found: list[Observation] = []
+    for number, query in enumerate(queries, 1):
+        try:
+            found.append(_observation(result, query, "dns" if len(queries) == 1 else f"dns-{number}"))
+        except BadRecordError:
+            if number == len(queries) and not found:
+                raise
+            notes["answers of one of several resolvers"] += 1
+    return found
 
 
 def _observation(result: _Dns, query: _Query, kind: str) -> Observation:
-    resolver = None if query.dst_addr is None else shape.address(query.dst_addr, "dst_addr")
+    resolver = None if query.dst_addr is None else shape.seen(query.dst_addr, "dst_addr")
     message = None
     if query.result is not None and query.result.abuf is not None:
         message = _message(query.result.abuf, "abuf")
@@ -95,7 +104,8 @@ def _observation(result: _Dns, query: _Query, kind: str) -> Observation:
         resolver=resolver,
         chain=tuple(_chain(message)),
         addresses=tuple(_addresses(message)),
-        nameservers=tuple(_nameservers(message)),
+        nameservers=() if _is_referral(message) else tuple(_nameservers(message)),
+        mail=tuple(_mail(message)),
     )
     return DnsObservation(**frame, result=made, error=_absence(message, made, question.rdtype))
 
@@ -143,6 +153,26 @@ def _nameservers(message: dns.message.Message) -> Iterator[str]:
             yield from (hostname.present(each.target) for each in rrset)
 
 
+def _mail(message: dns.message.Message) -> Iterator[str]:
+    """The mail exchangers, the preferred first; the root says that there is no mail (RFC 7505)."""
+    found = [each for rrset in message.answer if rrset.rdtype == dns.rdatatype.MX for each in rrset]
+    for each in sorted(found, key=lambda one: (one.preference, one.exchange)):
+        if each.exchange != dns.name.root:
+            yield hostname.present(each.exchange)
+
+
+def _is_referral(message: dns.message.Message) -> bool:
+    """Whether it only says who else is to be asked, of some zone above the name (RFC 1034, 4.3.2)."""
+    above = {rrset.rdtype for rrset in message.authority}
+    return (
+        not message.answer
+        and message.rcode() == dns.rcode.NOERROR
+        and not message.flags & dns.flags.AA
+        and dns.rdatatype.NS in above
+        and dns.rdatatype.SOA not in above
+    )
+
+
 def _absence(
     message: dns.message.Message, made: DnsResult, asked: dns.rdatatype.RdataType
 ) -> ErrorCode | None:
@@ -153,7 +183,8 @@ def _absence(
         return "servfail"
     if asked not in _ADDRESSES or made.addresses:
         return None
-    return "protocol" if message.flags & dns.flags.TC else "no-data"  # what was cut off may have been there
+    # What was cut off may have been there, and so may what others are to be asked for.
+    return "protocol" if message.flags & dns.flags.TC or _is_referral(message) else "no-data"
 
 
 def _words(error: dict[str, Any] | str) -> str:

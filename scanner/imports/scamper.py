@@ -30,6 +30,7 @@ from scanner.imports.source import (
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterable
 
     from probes.observation import ErrorCode, Observation
 
@@ -68,9 +69,8 @@ class _Hop(msgspec.Struct):
 
 class _Response(msgspec.Struct, rename={"source": "from"}):
     source: Text
+    seq: Number | None = None
     rtt: Milliseconds | None = None
-    icmp_type: Number | None = None
-    icmp_code: Number | None = None
 
 
 class _Measured(msgspec.Struct, kw_only=True):
@@ -115,9 +115,7 @@ class Importer:
         steps: dict[int, list[Reply]] = {}
         for hop in record.hops:
             icmp = None if hop.icmp_type is None else (hop.icmp_type & 0xFF, (hop.icmp_code or 0) & 0xFF)
-            reply = Reply(
-                address=shape.address(hop.addr, "addr"), rtt_ms=hop.rtt, icmp=icmp, mpls=_labels(hop)
-            )
+            reply = Reply(address=shape.seen(hop.addr, "addr"), rtt_ms=hop.rtt, icmp=icmp, mpls=_labels(hop))
             steps.setdefault(hop.probe_ttl, []).append(reply)
         last = max(steps, default=0)
         hops = tuple(Hop(ttl=ttl, replies=tuple(steps.get(ttl, ()))) for ttl in range(1, last + 1))
@@ -133,9 +131,11 @@ class Importer:
 
     def _ping(self, record: _Ping, notes: Counter[str]) -> Observation:
         at = shape.address(record.dst, "dst")
-        own = [one for one in record.responses if shape.address(one.source, "from") == at]
+        own = [one for one in record.responses if shape.seen(one.source, "from") == at]
         notes["answers of others to a ping"] += len(record.responses) - len(own)
-        rtts = tuple(one.rtt for one in own if one.rtt is not None)
+        first = _first(own)
+        notes["duplicate replies"] += len(own) - len(first)
+        rtts = tuple(one.rtt for one in first if one.rtt is not None)
         method = _method(record.method)
         port = None if method == "icmp" else record.probe_dport or record.dport
         sent = max(record.ping_sent or 0, len(rtts))
@@ -157,6 +157,18 @@ class Importer:
             "address": at,
             "time": shape.time(start.sec, start.usec),
         }
+
+
+def _first(responses: Iterable[_Response]) -> list[_Response]:
+    """The first response to each probe; those that do not say to which are kept."""
+    seen: set[int] = set()
+    kept: list[_Response] = []
+    for one in responses:
+        if one.seq is None or one.seq not in seen:
+            kept.append(one)
+        if one.seq is not None:
+            seen.add(one.seq)
+    return kept
 
 
 def _labels(hop: _Hop) -> tuple[MplsLabel, ...]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 # What programs write of a failure, by words in it; the first that is found decides.
 _ERRORS: Final[tuple[tuple[str, ErrorCode], ...]] = (
+    ("not known", "nxdomain"),
+    ("not exist", "nxdomain"),
+    ("no address associated", "no-data"),
     ("name resolution", "servfail"),
     ("nameserver", "servfail"),
     ("timeout", "timeout"),
@@ -45,6 +48,12 @@ def address(text: str | None, what: str) -> str:
     if "%" in text:
         raise BadRecordError(f"{what}: {text[:60]!r} has a zone, which means something on one machine only")
     return str(parsed)
+
+
+def seen(text: str, what: str) -> str:
+    """The address of who answered; the zone that a link-local one has on its link is of no use elsewhere."""
+    bare, zone, _ = text.partition("%")
+    return address(bare if zone and bare.lower().startswith("fe80:") else text, what)
 
 
 def time(seconds: int, microseconds: int = 0) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_LINE: Final = 16 * 2**20  # octets
 MAX_ARRAY: Final = 2**30  # octets; an array is read whole, lines are not
 _MAX_SHOWN: Final = 200  # of a text that somebody else wrote
+_WARTS: Final = b"\x12\x05"  # with which every object of it begins
 
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=1000)]
 Milliseconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=3_600_000)]
@@ -97,11 +98,13 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as raw:
             stream = _inflated(raw)
-            start = _first(stream)
+            start, before = _first(stream)
             if start == b"[":
                 yield from _elements(path, stream)
+            elif start == _WARTS[:1] and stream.read(1) == _WARTS[1:]:
+                raise SourceError(f"{path}: is warts, scamper's own format; sc_warts2json makes JSON of it")
             else:
-                yield from _lines(path, stream, start)
+                yield from _lines(path, stream, start, before)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"{path}: cannot be read: {reason}") from error
@@ -120,13 +123,18 @@ def _inflated(raw: io.BufferedReader) -> IO[bytes]:
     return bz2.BZ2File(raw) if magic == b"BZh" else raw
 
 
-def _first(stream: IO[bytes]) -> bytes:
-    """The first octet that is no white space (and no byte order mark); empty where there is none."""
+def _first(stream: IO[bytes]) -> tuple[bytes, int]:
+    """The first octet that is no white space (and no byte order mark), and how many lines stand before its.
+
+    Empty where there is none.
+    """
+    before = 0
     for _ in range(MAX_LINE):
         octet = stream.read(1)
         if octet not in {b" ", b"\t", b"\r", b"\n", b"\xef", b"\xbb", b"\xbf"}:
-            return octet
-    return b""
+            return octet, before
+        before += octet == b"\n"
+    return b"", before
 
 
 def _elements(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -141,8 +149,8 @@ def _elements(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         yield number, bytes(element)
 
 
-def _lines(path: Path, stream: IO[bytes], start: bytes) -> Iterator[tuple[int, bytes]]:
-    number = 0
+def _lines(path: Path, stream: IO[bytes], start: bytes, number: int) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not empty; ``start`` was read of the first of them, ``number`` lines before it."""
     while line := start + stream.readline(MAX_LINE + 1):
         start = b""
         number += 1

@@ -132,6 +132,12 @@ class TestAdvice:
         assert small.name not in {one.city for one in advise(given, pakistan)}
         assert small.name == advise(given, pakistan, [house])[0].city
 
+    def test_what_settles_next_to_nothing_is_no_advice(self, pakistan: Territory) -> None:
+        """Nobody puts a machine where it "would settle 0.0 of the unproved endpoints"."""
+        found = advise(run(FAR), pakistan)
+        assert found
+        assert all(" settle 0.0 " not in sentence(one, "Pakistan") for one in found)
+
     def test_what_is_known_of_a_city(self, pakistan: Territory) -> None:
         found = {one.city: one for one in advise(run({"khi": 25.0}, said="AE", location="outside"), pakistan)}
         assert "exchange" in found["Dubai"].known
@@ -161,7 +167,8 @@ class TestCommand:
         done = call("advise", path, "--facilities", houses)
         assert "PeeringDB knows 1 facility there." in done.stdout
         houses.write_text("[1")
-        assert call("advise", path, "--facilities", houses).returncode == 2
+        done = call("advise", path, "--facilities", houses)
+        assert (done.returncode, f"{houses}: PeeringDB: " in done.stderr) == (2, True)
         houses.write_text('{"data": [{"prefix": "192.0.2.0/24"}]}')
         done = call("advise", path, "--facilities", houses)
         assert (done.returncode, "has no facilities" in done.stderr) == (2, True)

@@ -162,6 +162,32 @@ class TestJudge:
         assert first.stdout == second.stdout
         assert json.loads(first.stdout)["schema"] == "sarhad.run/1"
 
+    @pytest.mark.parametrize(
+        ("time", "status"),
+        [
+            ("2026-05-31T23:59:59Z", "violation"),
+            ("2026-06-01T00:00:00Z", "compliant"),
+            ("2026-06-01T04:59:59+05:00", "violation"),
+            ("2029-05-31T23:59:59Z", "compliant"),
+            ("2029-06-01T00:00:00Z", "violation"),
+        ],
+    )
+    def test_what_is_granted_must_hold_when_it_was_measured(
+        self, tmp_path: Path, register: Path, vantages: Path, time: str, status: str
+    ) -> None:
+        done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5, time=time)))
+        run = json.loads(done.stdout)
+        (accreditation,) = [one for one in run["endpoints"][0]["findings"] if one["control"] == "PCFP-REG-1"]
+        assert accreditation["status"] == status
+
+    def test_the_times_of_a_run_are_of_one_zone(self, tmp_path: Path, register: Path, vantages: Path) -> None:
+        lines = [
+            json.dumps(self._record(0.5, id=f"{number}", time=time))
+            for number, time in enumerate(("2026-11-01T02:00:00+05:00", "2026-10-31T20:00:00Z"))
+        ]
+        run = json.loads(self._judge(tmp_path, register, vantages, *lines).stdout)
+        assert (run["started"], run["finished"]) == ("2026-10-31T20:00:00Z", "2026-10-31T21:00:00Z")
+
     @pytest.mark.parametrize("environment", [{}, {"SARHAD_METRICS_DETAIL": "low"}])
     def test_metrics_of_little_detail(
         self, tmp_path: Path, register: Path, vantages: Path, environment: dict[str, str]
@@ -209,8 +235,19 @@ class TestJudge:
         [
             ({"address": "zzz"}, "address: 'zzz' is not an IP address"),
             ({"address": "fe80::1%eth0"}, "is not an IP address"),
+            ({"address": None}, "address: is missing"),
+            ({"address": "2001:DB8:0::7"}, "address: '2001:DB8:0::7' is not in the usual form"),
+            ({"address": "2001:DB8:0::7"}, "write '2001:db8::7'"),
+            (
+                {"kind": "dns", "address": None, "result": {"question": "x", "addresses": ["2001:db8::0"]}},
+                "result.addresses: '2001:db8::0' is not in the usual form",
+            ),
             ({"time": "yesterday\x1b[2J"}, "is not a time as in RFC 3339"),
             ({"time": "2026-01-01T00:00:00"}, "does not say its zone"),
+            ({"time": "2026-W23-1T00:00:00Z"}, "is not a time as in RFC 3339"),
+            ({"time": "20260601T000000Z"}, "is not a time as in RFC 3339"),
+            ({"time": "0001-01-01T00:00:00+14:00"}, "is not a time as in RFC 3339"),
+            ({"time": "9999-12-31T23:59:59-23:00"}, "is not a time as in RFC 3339"),
             ({"kind": "dns", "result": {"question": "x", "addresses": [""]}}, "result.addresses: ''"),
             (
                 {
@@ -275,6 +312,26 @@ class TestJudge:
         )
         assert done.returncode == 2
         assert "/nowhere/run.json: cannot be written" in done.stderr
+
+    def test_one_output_that_cannot_be_written_takes_no_other_away(
+        self, tmp_path: Path, register: Path, vantages: Path
+    ) -> None:
+        file, kept = tmp_path / "o.jsonl", tmp_path / "run.json"
+        file.write_text(json.dumps(self._record(0.5)))
+        command = (SARHAD, "judge", file, f"--register={register}", f"--vantages={vantages}")
+        for bad in ("--output=json=/nowhere/run.json", "--format=table"):
+            with Path("/dev/full").open("wb") as full:
+                done = subprocess.run(
+                    [*command, bad, f"--output=json={kept}"],
+                    stdout=full,
+                    stderr=subprocess.PIPE,
+                    timeout=60,
+                    check=False,
+                )
+            assert done.returncode == 2
+            assert b"standard output: cannot be written: No space left" in done.stderr
+            assert json.loads(kept.read_bytes())["schema"] == "sarhad.run/1"
+            kept.unlink()
 
 
 class TestSchemas:

@@ -16,6 +16,8 @@ from scanner.report.formats import FORMATS
 from scanner.rules import RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from geodata.sources.parsed import Published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,17 +29,19 @@ DOCS = README + "".join(
 )
 
 
-def options() -> list[click.Option]:
+def commands() -> Iterator[click.Command]:
     context = click.Context(cli)
-    commands = [cli.get_command(context, name) for name in COMMANDS]
-    found: list[click.Option] = []
-    while commands:
-        command = commands.pop()
+    left = [cli.get_command(context, name) for name in COMMANDS]
+    while left:
+        command = left.pop()
         assert command is not None
-        found += [one for one in command.params if isinstance(one, click.Option)]
+        yield command
         if isinstance(command, click.Group):
-            commands += command.commands.values()
-    return found
+            left += command.commands.values()
+
+
+def options() -> list[click.Option]:
+    return [one for command in commands() for one in command.params if isinstance(one, click.Option)]
 
 
 class TestReadme:
@@ -85,7 +89,13 @@ class TestReadme:
 
 
 class TestHelp:
-    """``--help`` lists the commands without importing them."""
+    """``--help`` lists the commands without importing them, and shows examples as they are typed."""
+
+    def test_no_mark_of_layout_is_shown(self) -> None:
+        for command in commands():
+            shown = command.get_help(click.Context(command))
+            assert "\\b" not in shown, command.name
+            assert "Example: " not in shown, command.name
 
     def test_the_short_helps_are_those_of_the_commands(self) -> None:
         context = click.Context(cli)

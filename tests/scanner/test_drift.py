@@ -181,6 +181,20 @@ class TestChanges:
         said = {(one["kind"], one["address"]) for one in changes}
         assert {("address-lost", "198.18.0.1"), ("address-new", "198.18.0.2")} <= said
 
+    def test_the_addresses_of_a_name_that_nobody_asked_for_are_not_lost(self, office: Office) -> None:
+        old = office.run(HOME)
+        records = office.path / "observations.jsonl"
+        for left in (
+            "",
+            records.read_text().splitlines()[0].replace('"error": null', '"error": "cancelled"'),
+        ):
+            records.write_text(left.replace('"198.18.0.1"', ""))
+            new = office.path / "new.json"
+            call("judge", records, *office.files, "--output", f"json={new}")
+            for changes in (office.changes(old, new), office.changes(new, old)):
+                assert {one["kind"] for one in changes} == {"moved", "status"}, changes
+                assert "undetermined" in {changes[0]["before"], changes[0]["after"]}
+
     def test_origin_and_certificate(self, office: Office) -> None:
         changes = office.changes(office.run(HOME), office.run(HOME, asn=64999, key="bb"))
         found = {one["kind"]: (one["before"], one["after"]) for one in changes}

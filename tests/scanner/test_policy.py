@@ -13,6 +13,7 @@ import yaml
 
 from probes.document import Document, DocumentError
 from scanner.declared import Known
+from scanner.demand import data_dates
 from scanner.endpoint import DATA_CLASSES, Deployment
 from scanner.policy import (
     CONTROLS,
@@ -27,9 +28,12 @@ from scanner.policy import (
 from scanner.register import Register, parse_register
 from scanner.rulebook import load_policy
 from scanner.verdict import ASSURANCES, LOCATIONS, AddressVerdict, Assurance, EndpointVerdict, Location
+from tests.scanner.scene import claim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from geodata.claim import Claim
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 1)
@@ -184,6 +188,15 @@ class TestWaivers:
         status = findings(verdict("outside"), register(waivers=waivers))["PCFP-RES-1"].status
         assert status == ("waived" if RUNNING in waivers else "violation")
 
+    def test_the_one_that_holds_is_named(self) -> None:
+        """And not another that ends later and has not begun."""
+        held = register(waivers=(COMING.replace("Cloud Office", "Other Office"), RUNNING))
+        found = findings(verdict("outside", "proved"), held)
+        assert found["PCFP-REG-3"].reason == "A waiver of Cloud Office holds."
+        assert (
+            found["PCFP-REG-3"].waiver == found["PCFP-RES-1"].waiver == "Cloud Office, until 2026-12-31: move"
+        )
+
     def test_not_needed(self) -> None:
         found = findings(verdict("inside", "proved"), register(waivers=(ENDED,)))
         assert found["PCFP-RES-1"].waiver is None
@@ -261,6 +274,93 @@ class TestPath:
 
     def test_of_data_that_may_be_anywhere(self) -> None:
         assert "PCFP-RES-4" not in findings(verdict("inside", path="leaves"), register("open", "public"))
+
+    @pytest.mark.parametrize(
+        ("path", "status", "severity", "words"),
+        [
+            ("leaves", "violation", "medium", "The way to it leaves PK. Over Muscat."),
+            (
+                "domestic",
+                "compliant",
+                "informational",
+                "The way to it must stay in PK and does. Over Muscat.",
+            ),
+            (
+                "unknown",
+                "indeterminate",
+                "medium",
+                "The way to it must stay in PK; whether it does, is not shown. Over Muscat.",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("data_class", ["restricted", "open"])
+    def test_where_the_class_asks_that_it_stays(
+        self, path: str, status: str, severity: str, words: str, data_class: str
+    ) -> None:
+        rule = POLICY.classes.restricted.model_copy(update={"path": "domestic"})
+        strict = POLICY.model_copy(update={"classes": POLICY.classes.model_copy(update={data_class: rule})})
+        given = verdict("inside", "proved", path=path, path_reason="Over Muscat.")
+        held = register(data_class, "public")
+        (found,) = [one for one in judge(strict, held, [given], TODAY) if one.control == "PCFP-RES-4"]
+        assert (found.status, found.severity, found.reason) == (status, severity, words)
+
+
+class TestFreshness:
+    """Where a class asks for it, "inside" by what sources claim counts only while their data are new."""
+
+    @staticmethod
+    def address(assurance: Assurance, number: int = 1) -> AddressVerdict:
+        return AddressVerdict(
+            address=f"198.18.0.{number}", location="inside", assurance=assurance, rule="rule", reason="So."
+        )
+
+    @staticmethod
+    def held(days: int | None, given: EndpointVerdict, *claims: Claim) -> Finding:
+        rule = POLICY.classes.restricted.model_copy(update={"freshness_days": days})
+        classes = POLICY.classes.model_copy(update={"restricted": rule})
+        said = dict.fromkeys(("198.18.0.1", "198.18.0.2"), claims)
+        found = judge(
+            POLICY.model_copy(update={"classes": classes}),
+            register(),
+            [given],
+            TODAY,
+            dated=data_dates([given], said, "PK"),
+        )
+        return next(one for one in found if one.control == "PCFP-RES-1")
+
+    @pytest.mark.parametrize(
+        ("assurance", "days", "status"),
+        [
+            ("claimed", 2, "compliant"),
+            ("claimed", 1, "indeterminate"),
+            ("corroborated", 30, "indeterminate"),
+            ("corroborated", 31, "compliant"),
+            ("corroborated", None, "compliant"),
+            ("bounded", 1, "compliant"),
+            ("proved", 1, "compliant"),
+        ],
+    )
+    def test_the_data_that_it_needs_count(self, assurance: Assurance, days: int | None, status: str) -> None:
+        given = verdict("inside", assurance, addresses=(self.address(assurance),))
+        claims = (
+            claim("a", "PK", date="2026-10-30"),
+            claim("b", "PK", date="2026-10-01"),
+            claim("b", "PK", date="2020-01-01"),
+            claim("c", "PK"),
+            claim("d", "IN", date="2026-11-01"),
+        )
+        assert self.held(days, given, *claims).status == status
+
+    def test_reasons(self) -> None:
+        given = verdict("inside", "claimed", addresses=(self.address("claimed"), self.address("proved", 2)))
+        assert self.held(7, given, claim("a", "PK", date="2026-10-01")).reason == (
+            "Restricted data must be in PK; the data that place it are 31 days old, and 7 days are the most:"
+            " It is so."
+        )
+        assert self.held(7, given, claim("a", "PK", date="soon")).reason == (
+            "Restricted data must be in PK; how old the data are that place it is not known, and 7 days are"
+            " the most: It is so."
+        )
 
 
 class TestDeclaration:

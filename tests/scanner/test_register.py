@@ -229,6 +229,22 @@ class TestNotices:
             "confidential data is not in the scope of 'indus', which is for open, secret"
         )
 
+    def test_a_site_that_nobody_knows(self) -> None:
+        """A misspelt one would never be checked, and nobody would notice."""
+        endpoints = (
+            "{host: a.example, site: Karachii}",
+            "{host: b.example, site: Karachii}",
+            "{host: c.example, site: islamabad}",
+            "{host: d.example, site: Qqqqq}",
+            "{host: e.example, site: Frankfurt}",
+        )
+        first, second = register(*endpoints).notices
+        assert (first.code, first.line) == ("site-unknown", 13)
+        assert first.message == (
+            "'Karachii' is no city that is known, so it is not checked; did you mean 'Karachi'?"
+        )
+        assert second.message == "'Qqqqq' is no city that is known, so it is not checked"
+
     def test_the_alias_of_a_class_is_the_class(self) -> None:
         assert self.notices("{status: accredited, classes: [sensitive]}") == []
 

@@ -172,6 +172,16 @@ class TestRelay:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.4), http("khi", 111, 110)], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "relay")
 
+    @pytest.mark.parametrize("never_ms", [-1000.0, 0.0, 0.001])
+    def test_a_time_that_cannot_be_hides_nothing(self, never_ms: float) -> None:
+        """A fault of some clock, or a line that somebody put into a record, is no quick answer."""
+        odd = http("khi", never_ms, never_ms, number=1)
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.4), http("khi", 111, 110), odd], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+        quick = tls("khi", 0.6, never_ms, number=1)
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 28.9), quick], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("edge", "relay")
+
     def test_a_slow_page_is_not_a_far_server(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 150, 1.0)], ALL_PK)
         assert (verdict.location, verdict.assurance) == ("inside", "proved")
@@ -594,6 +604,11 @@ class TestEndpoint:
             "e does not exist.",
             ("d",),
         )
+
+    def test_a_name_that_nobody_asked_for(self) -> None:
+        """What was not measured is not known: it is not shown to be out of reach."""
+        verdict = combine("e", [], Way(), ("e was not asked for.", ()))
+        assert (verdict.location, verdict.rule) == ("undetermined", "unmeasured")
 
     def test_reverse_names_are_kept_as_hints(self) -> None:
         record = DnsRecord(name="1.0.18.198.in-addr.arpa.", type="PTR", target="\\027[31m.example.")

@@ -175,6 +175,26 @@ class TestPing:
         assert isinstance(one, DnsObservation)
         assert (one.error, one.endpoint, one.address) == ("servfail", "portal.indus.example", None)
 
+    @pytest.mark.parametrize(
+        ("words", "error"),
+        [
+            ("nodename nor servname provided, or not known (1)", "nxdomain"),
+            ("no address associated with nodename (1)", "no-data"),
+            ("temporary failure in name resolution (1)", "servfail"),
+            ("something new", "servfail"),
+        ],
+    )
+    def test_why_it_could_not(self, words: str, error: str) -> None:
+        record = {**PING, "dnserr": words}
+        del record["dst_addr"]
+        assert only(record).error == error
+
+    def test_an_address_that_only_the_name_has(self) -> None:
+        record = {**PING, "dst_name": "203.0.113.7", "result": [{"error": "Network is unreachable"}]}
+        del record["dst_addr"]
+        one = only(record)
+        assert (one.address, one.error) == ("203.0.113.7", "unreachable")
+
     def test_what_old_firmware_calls_it(self) -> None:
         record = {**PING, "fw": 4400, "addr": "203.0.113.7", "name": "portal.indus.example", "pf": 4}
         for key in ("dst_addr", "dst_name", "af"):
@@ -244,6 +264,26 @@ class TestTrace:
         trace = only({**TRACE, "result": [{"error": "bind failed: Invalid argument"}]})
         assert (trace.error, trace.result.hops) == ("unsupported", ())
 
+    def test_a_name_that_the_probe_could_not_look_up(self) -> None:
+        record = {**TRACE, "dst_name": "portal.indus.example"}
+        del record["dst_addr"]
+        record["result"] = [
+            {"error": "name resolution failed: non-recoverable failure in name resolution (1)"}
+        ]
+        one = only(record)
+        assert isinstance(one, DnsObservation)
+        assert (one.error, one.endpoint, one.address) == ("servfail", "portal.indus.example", None)
+        record["result"] = [{"error": "bind failed: Invalid argument"}]
+        with pytest.raises(BadRecordError, match="dst_addr: is missing"):
+            made(record)
+
+    def test_a_router_that_is_seen_by_its_address_on_the_link(self) -> None:
+        result = [{"hop": 1, "result": [{"from": "fe80::1%eth0", "rtt": 0.5}]}]
+        trace = only({**TRACE, "dst_name": "2001:db8::7", "dst_addr": "2001:db8::7", "result": result})
+        assert trace.result.hops[0].replies[0].address == "fe80::1"
+        with pytest.raises(BadRecordError, match="has a zone"):
+            made({**TRACE, "result": [{"hop": 1, "result": [{"from": "2001:db8::1%eth0"}]}]})
+
     def test_ports(self) -> None:
         assert only({**TRACE, "proto": "TCP", "dst_port": "443"}).result.port == 443
         assert only({**TRACE, "proto": "TCP", "dst_port": 80}).result.port == 80
@@ -308,6 +348,7 @@ class TestSslcert:
         assert only(self.record(pem, cert=[], err="connect: timeout")).error == "timeout"
         assert only(self.record(pem, cert=[], alert={"level": 2, "description": 40})).error == "tls"
         assert only(self.record(pem, cert=[], err="connect: Connection refused")).error == "refused"
+        assert only(self.record(pem, cert=[])).error == "tls"
 
     def test_no_certificate(self, pem: str) -> None:
         with pytest.raises(BadRecordError, match="no certificate in PEM"):
@@ -383,6 +424,40 @@ class TestDns:
         one = only(self.record(result={"abuf": answer}))
         assert (one.address, one.endpoint, one.error) == ("203.0.113.7", "203.0.113.7", None)
         assert one.result.chain[0].target == "khi.indus.example"
+
+    def test_mail_exchangers(self) -> None:
+        name = "indus.example."
+        answer = abuf(
+            dns.rrset.from_text(name, 60, "IN", "MX", "20 mx2.abroad.example.", "10 mx1.indus.example."),
+            name=name,
+            kind="MX",
+        )
+        one = only(self.record(result={"abuf": answer}))
+        assert (one.endpoint, one.error) == ("indus.example", None)
+        assert one.result.mail == ("mx1.indus.example", "mx2.abroad.example")
+        none = abuf(dns.rrset.from_text(name, 60, "IN", "MX", "0 ."), name=name, kind="MX")
+        assert only(self.record(result={"abuf": none})).result.mail == ()
+
+    def test_a_referral_is_no_absence(self) -> None:
+        response = dns.message.make_response(dns.message.make_query("portal.indus.example", "A"))
+        response.authority.append(dns.rrset.from_text("example.", 60, "IN", "NS", "ns.registry.example."))
+        one = only(self.record(result={"abuf": base64.b64encode(response.to_wire()).decode()}))
+        assert (one.error, one.result.nameservers) == ("protocol", ())
+
+    def test_one_of_several_resolvers_of_no_use(self) -> None:
+        answer = abuf(dns.rrset.from_text("portal.indus.example.", 60, "IN", "A", "203.0.113.7"))
+        notes: Counter[str] = Counter()
+        record = self.record(
+            resultset=[
+                {"dst_addr": "192.0.2.54", "error": {"timeout": 5000}},
+                {"dst_addr": "fe80::1%eth0", "result": {"abuf": answer}},
+            ]
+        )
+        (one,) = observations(json.dumps(record).encode(), notes)
+        assert isinstance(one, DnsObservation)
+        assert one.result is not None
+        assert (one.id, one.result.resolver) == ("atlas-101-1234-1780000000-dns-2", "fe80::1")
+        assert notes == {"answers of one of several resolvers": 1}
 
     @pytest.mark.parametrize("text", ["", "!", "AAAA", base64.b64encode(bytes(70_000)).decode()])
     def test_no_message(self, text: str) -> None:
@@ -486,6 +561,13 @@ class TestFiles:
         assert len(list(convert([path], observations, tally))) == 1
         assert [fault.split(":")[1] for fault in tally.faults] == ["2", "3", "5", "6"]
         assert (tally.read, tally.repeated, tally.others) == (7, 1, {"http": 1})
+
+    def test_lines_are_counted_from_the_beginning_of_the_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "results"
+        path.write_text(f"\ufeff\n\n {{\n{json.dumps(TRACE)}\n\nnonsense\n")
+        tally = Tally()
+        assert len(list(convert([path], observations, tally))) == 1
+        assert [fault.split(":")[1] for fault in tally.faults] == ["3", "6"]
 
     def test_another_result_with_the_same_id(self, tmp_path: Path) -> None:
         path = tmp_path / "results"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from typing import TYPE_CHECKING
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from probes.vantages.vantage import load_vantages
 from scanner.record import read_observations
-from tests.scanner.test_cli import call, sarhad
+from tests.scanner.test_cli import SARHAD, call, sarhad
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +96,13 @@ class TestAtlas:
         assert done.returncode == 0
         assert [json.loads(line)["kind"] for line in done.stdout.splitlines()] == ["ping", "ping"]
 
+    def test_from_standard_input(self, results: Path) -> None:
+        with results.open("rb") as stream:
+            done = subprocess.run(
+                [SARHAD, "import", "atlas", "-"], stdin=stream, capture_output=True, timeout=60, check=True
+            )
+        assert len(done.stdout.splitlines()) == 2
+
     def test_bad_records_are_said(self, tmp_path: Path, results: Path) -> None:
         bad = tmp_path / "bad.json"
         bad.write_text("\n".join(["{\x1b[31m"] * 7))
@@ -168,6 +177,15 @@ class TestScamper:
         done = call("import", "scamper", path, "--vantage", "khi")
         assert done.returncode == 0
         assert json.loads(done.stdout)["vantage"] == "khi"
+
+    @pytest.mark.parametrize("packed", [bytes, gzip.compress])
+    def test_its_own_format_is_refused_by_its_name(self, tmp_path: Path, packed: Any) -> None:
+        path = tmp_path / "khi.warts"
+        path.write_bytes(packed(bytes.fromhex("12050001000000120000000100000001ff000764656661756c7400")))
+        done = call("import", "scamper", path, "--vantage", "khi")
+        assert done.returncode == 2
+        assert f"{path}: is warts" in done.stderr
+        assert "sc_warts2json" in done.stderr
 
     def test_no_vantage(self, tmp_path: Path) -> None:
         done = call("import", "scamper", tmp_path / "khi.json")

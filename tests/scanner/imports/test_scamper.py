@@ -126,7 +126,18 @@ class TestPing:
         assert isinstance(ping, PingObservation)
         assert ping.result is not None
         assert (ping.result.sent, ping.result.rtts_ms, ping.error) == (3, (2.5, 2.25), None)
-        assert notes == {"answers of others to a ping": 1}
+        assert notes == Counter({"answers of others to a ping": 1})
+
+    def test_duplicates_are_no_further_answers(self) -> None:
+        notes: Counter[str] = Counter()
+        answers = [(0, 5.0), (0, 6.0), (1, 5.5), (None, 4.0), (None, 4.5)]
+        responses = [{"from": PING["dst"], "seq": seq, "rtt": rtt} for seq, rtt in answers]
+        record = {**PING, "ping_sent": 4, "responses": responses}
+        (ping,) = Importer("khi").observations(json.dumps(record).encode(), notes)
+        assert isinstance(ping, PingObservation)
+        assert ping.result is not None
+        assert (ping.result.sent, ping.result.rtts_ms) == (4, (5.0, 5.5, 4.0, 4.5))
+        assert notes["duplicate replies"] == 1
 
     def test_silence(self) -> None:
         assert only({**PING, "responses": []}).error == "timeout"

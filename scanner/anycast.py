@@ -49,6 +49,7 @@ def anycast(case: Case) -> AddressVerdict | None:
             f" so {_several(found)} share this address; where the data is stored behind them is not shown.",
             [one.evidence for one in (pair or constraints)],
             sites=found,
+            speed_km_per_ms_rtt=case.thresholds.speed_km_per_ms_rtt,
         )
     for claim in case.evidence.claims:
         if claim.meaning in EDGE_MEANINGS:

@@ -157,7 +157,8 @@ def claims(case: Case) -> AddressVerdict:
     many = f"{len(votes)} independent sources agree" if len(votes) > 1 else "One source says so"
     rest = "the measured times allow it" if case.evidence.transport else "no measured time bears on it"
     text = f"{many} ({said}); {rest}."
-    return case.verdict("claims", location, assurance, text, evidence, countries)
+    speed = case.thresholds.speed_km_per_ms_rtt
+    return case.verdict("claims", location, assurance, text, evidence, countries, speed_km_per_ms_rtt=speed)
 
 
 class _Doubt(NamedTuple):

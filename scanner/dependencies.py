@@ -262,7 +262,7 @@ def _unprobed(address: str, special: str | None, claims: tuple[Claim, ...]) -> A
         key=(),
         excesses=(),
         claims=tuple(sorted(claims, key=lambda claim: (claim.family, claim.source))),
-        asked=0,
+        asked=(),
         probed=False,
     )
 

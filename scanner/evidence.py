@@ -104,7 +104,7 @@ class AddressEvidence:
     key: tuple[Constraint, ...]
     excesses: tuple[Excess, ...]
     claims: tuple[Claim, ...]
-    asked: int  # how many transport probes were sent that an answer was possible for
+    asked: tuple[str, ...]  # the transport probes, by id, that an answer was possible for
     probed: bool  # whether any probe was made at all, also one that this vantage could not make
     upstream: Upstream | None = None  # the last placed hop before it on the way from home
     front: Front | None = None  # who stands before it abroad, on the way from home
@@ -158,7 +158,7 @@ class _Gathered:
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
     late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
     responses: list[HttpObservation] = field(default_factory=list)
-    asked: int = 0
+    asked: list[str] = field(default_factory=list)
     probed: bool = False
 
     def rtt(self, vantage: str, rtts_ms: Iterable[float | None], evidence: str) -> None:
@@ -209,7 +209,7 @@ def gather(
             key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
-            asked=one.asked,
+            asked=tuple(one.asked),
             probed=one.probed,
             upstream=upstreams.get(address),
             front=fronts.get(address),
@@ -222,9 +222,10 @@ def gather(
 
 def _take(one: _Gathered, observation: Observation) -> None:
     one.probed |= observation.error != "cancelled"
-    if isinstance(observation, PingObservation | TcpObservation):
-        # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer.
-        one.asked += observation.error not in {"unsupported", "cancelled"}
+    # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer.
+    possible = observation.error not in {"unsupported", "cancelled"}
+    if isinstance(observation, PingObservation | TcpObservation) and possible:
+        one.asked.append(observation.id)
     if observation.result is None:
         return
     vantage, evidence = observation.vantage, observation.id

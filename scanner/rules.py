@@ -67,7 +67,8 @@ def unreachable(case: Case) -> AddressVerdict | None:
         "unreachable",
         "unreachable",
         None,
-        f"Nothing at {case.evidence.address} answered any of {case.evidence.asked} series of probes.",
+        f"Nothing at {case.evidence.address} answered any of {len(case.evidence.asked)} series of probes.",
+        case.evidence.asked,
     )
 
 

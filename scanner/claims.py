@@ -216,19 +216,23 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
     if upstream is not None and upstream.hop.place == "abroad":
         where = ", ".join(upstream.hop.countries[:4])
         return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.hop.why}."
-    if not case.evidence.transport:
+    # Who takes connections, where a port did: a router may answer pings itself and hand connections on.
+    constraints = case.evidence.port or case.evidence.transport
+    if not constraints:
         return None
-    nearest = case.evidence.transport[0]
+    nearest = constraints[0]
+    answered = "took connections from" if nearest.basis == "port" else "answered"
     if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
         return (
             "conflicting",
-            f"it answered {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
+            f"it {answered} {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
         )
-    home, abroad = len(case.transport.home_cities), len(case.transport.foreign_cities)
+    feasible = case.territory.assess([one.disk for one in constraints])
+    home, abroad = len(feasible.home_cities), len(feasible.foreign_cities)
     if abroad > case.thresholds.unsupported_abroad * home:
         why = (
-            f"no time speaks for it: answered {of(nearest)} at best, it may be in any of {abroad:,} cities"
-            f" abroad and {home:,} at home; a nearer vantage would tell."
+            f"no time speaks for it: it {answered} {of(nearest)} at best, and may be in any of {abroad:,}"
+            f" cities abroad and {home:,} at home; a nearer vantage would tell."
         )
         return "undetermined", why
     late = late_page(case) or late_key(case)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
-Basis = Literal["transport", "key", "session"]
+Basis = Literal["transport", "port", "key", "session"]
 Layer = Literal["hello", "tls", "page", "static", "error"]
 
 
@@ -44,8 +44,9 @@ Layer = Literal["hello", "tls", "page", "static", "error"]
 class Constraint:
     """Who answered ``vantage`` after ``rtt_ms`` is within ``radius_km`` of it.
 
-    ``basis`` says who that is: ``transport``, the host that answers packets to the address; ``key``, the
-    holder of the TLS certificate's key; ``session``, who holds a TLS session's keys, as octets came of it.
+    ``basis`` says who that is: ``transport``, the host that answers packets to the address; ``port``, who
+    takes connections there, as a router may hand these on; ``key``, the holder of the TLS certificate's key;
+    ``session``, who holds a TLS session's keys, as octets came of it.
     """
 
     vantage: Vantage
@@ -110,6 +111,7 @@ class AddressEvidence:
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
     pops: tuple[Pop, ...] = ()
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
+    port: tuple[Constraint, ...] = ()  # of who took connections
 
     @property
     def answered(self) -> bool:
@@ -122,11 +124,12 @@ class AddressEvidence:
         Their excesses stay: how much later an application answers depends on no place of who asks.
         """
         unused = [one.vantage.id for one in self.transport if one.vantage.id in vantages]
-        if not unused and not any(one.vantage.id in vantages for one in self.key):
+        if not any(one.vantage.id in vantages for one in (*self.transport, *self.key)):
             return self
         return replace(
             self,
             transport=tuple(one for one in self.transport if one.vantage.id not in vantages),
+            port=tuple(one for one in self.port if one.vantage.id not in vantages),
             key=tuple(one for one in self.key if one.vantage.id not in vantages),
             unused=(*self.unused, *unused),
         )
@@ -153,6 +156,7 @@ class _Gathered:
     """What is being collected of one address, by vantage."""
 
     rtts: dict[str, _Minimum] = field(default_factory=dict)
+    connects: dict[str, _Minimum] = field(default_factory=dict)  # to a port that takes them
     sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
     late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
@@ -205,6 +209,7 @@ def gather(
             address=address,
             special=special.get(address),
             transport=_constraints(one.rtts, "transport", vantages, thresholds),
+            port=_constraints(one.connects, "port", vantages, thresholds),
             key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
@@ -229,6 +234,8 @@ def _take(one: _Gathered, observation: Observation) -> None:
     vantage, evidence = observation.vantage, observation.id
     if isinstance(observation, PingObservation | TcpObservation):
         one.rtt(vantage, observation.result.rtts_ms, evidence)
+        if isinstance(observation, TcpObservation) and observation.result.open is not False:
+            _keep(one.connects, vantage, observation.result.rtts_ms, evidence)
     elif isinstance(observation, TraceObservation):
         one.rtt(
             vantage,
@@ -242,6 +249,7 @@ def _take(one: _Gathered, observation: Observation) -> None:
         )
     elif isinstance(observation, TlsObservation):
         one.rtt(vantage, (observation.result.tcp_rtt_ms,), evidence)
+        _keep(one.connects, vantage, (observation.result.tcp_rtt_ms,), evidence)
         least_ms = observation.result.handshake_ms
         _keep(one.handshakes, vantage, (least_ms,), evidence)
         if least_ms is not None:

@@ -24,7 +24,19 @@ from scanner.evidence import gather
 from scanner.path import PlacedHop, Upstream, Way
 from scanner.rules import judge_address
 from scanner.verdict import AddressVerdict, combine
-from tests.scanner.scene import ADDRESS, PLACES, THRESHOLDS, TIME, VANTAGES, claim, http, pakistan, ping, tls
+from tests.scanner.scene import (
+    ADDRESS,
+    PLACES,
+    THRESHOLDS,
+    TIME,
+    VANTAGES,
+    claim,
+    http,
+    pakistan,
+    ping,
+    tcp,
+    tls,
+)
 
 if TYPE_CHECKING:
     import random
@@ -72,11 +84,21 @@ class TestTerritory:
         assert verdict.location == "inside"
         assert verdict.assurance == "bounded", "India is feasible, but no city of it"
 
-    def test_two_vantages_together_prove_what_neither_does(self) -> None:
-        alone = judge([ping("khi", 6)])
-        assert alone.assurance != "proved"
-        both = judge([ping("khi", 6), ping("isb", 6)])
-        assert both.location in {"inside", "undetermined", "edge"}
+    def test_several_abroad_have_home_in_common(self) -> None:
+        """What answers Lahore from Jammu, and Islamabad from Kabul, is not in Pakistan."""
+        apart = [ping("lhe", 2.54), ping("isb", 2.9), ping("khi", 15.3), ping("dxb", 19.1)]
+        assert judge(apart).location == "undetermined"
+
+    @pytest.mark.parametrize("connects_ms", [(120.0, 120.4, 121.0), (3.0, 2.6, 40.0)])
+    def test_connections_that_are_handed_on_abroad(self, connects_ms: tuple[float, ...]) -> None:
+        """A router at home answers pings itself; what it does with a port's connections tells more."""
+        assert judge([ping("khi", 0.6), tcp("khi", 0.7)]).assurance == "proved"
+        assert judge([ping("khi", 0.6), tcp("khi", *connects_ms)]).assurance != "proved"
+
+    def test_connections_that_are_handed_on_support_no_claim(self) -> None:
+        verdict = judge([*NEAR, tcp("khi", 120.0)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+        assert "it took connections from Karachi in 120.00 ms at best" in verdict.reason
 
     def test_several_that_are_nearest_at_home_prove_nothing_abroad(self) -> None:
         """Disks have a place abroad in common although each host of several may be at home."""

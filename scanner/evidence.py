@@ -104,7 +104,7 @@ class AddressEvidence:
     key: tuple[Constraint, ...]
     excesses: tuple[Excess, ...]
     claims: tuple[Claim, ...]
-    asked: int  # how many transport probes were sent that an answer was possible for
+    asked: int  # how many series of probes were sent that an answer was possible for
     probed: bool  # whether any probe was made at all, also one that this vantage could not make
     upstream: Upstream | None = None  # the last placed hop before it on the way from home
     front: Front | None = None  # who stands before it abroad, on the way from home
@@ -167,6 +167,15 @@ class _Gathered:
     def rtt(self, vantage: str, rtts_ms: Iterable[float | None], evidence: str) -> None:
         _keep(self.rtts, vantage, rtts_ms, evidence)
 
+    def tried(
+        self, layer: Layer, vantage: str, times_ms: Iterable[float | None], sent: int, evidence: str
+    ) -> None:
+        """An application's answers; none comes sooner than the host is reached."""
+        times = tuple(one for one in times_ms if one is not None and one >= LEAST_RTT_MS)
+        if times:
+            self.late[layer].append(_Tries(vantage, times, max(sent, len(times)), evidence))
+            self.rtt(vantage, times, evidence)
+
 
 def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> None:
     for time_ms in times_ms:
@@ -226,7 +235,7 @@ def gather(
 
 def _take(one: _Gathered, observation: Observation) -> None:
     one.probed |= observation.error != "cancelled"
-    if isinstance(observation, PingObservation | TcpObservation):
+    if not isinstance(observation, TraceObservation):  # its end may be silent where a host is not
         # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer.
         one.asked += observation.error not in {"unsupported", "cancelled"}
     if observation.result is None:
@@ -243,21 +252,17 @@ def _take(one: _Gathered, observation: Observation) -> None:
                 reply.rtt_ms
                 for hop in observation.result.hops
                 for reply in hop.replies
-                if reply.address == observation.address and _from_destination(reply.icmp)
+                if reply.address == observation.address and from_destination(reply.icmp)
             ),
             evidence,
         )
     elif isinstance(observation, TlsObservation):
-        one.rtt(vantage, (observation.result.tcp_rtt_ms,), evidence)
-        _keep(one.connects, vantage, (observation.result.tcp_rtt_ms,), evidence)
-        least_ms = observation.result.handshake_ms
-        _keep(one.handshakes, vantage, (least_ms,), evidence)
-        if least_ms is not None:
-            times_ms = observation.result.handshakes_ms or (least_ms,)
-            one.late["tls"].append(_Tries(vantage, times_ms, observation.result.sent, evidence))
-        if observation.result.hello_ms is not None:
-            greeting = (observation.result.hello_ms,)
-            one.late["hello"].append(_Tries(vantage, greeting, observation.result.sent, evidence))
+        result = observation.result
+        one.rtt(vantage, (result.tcp_rtt_ms,), evidence)
+        _keep(one.connects, vantage, (result.tcp_rtt_ms,), evidence)
+        _keep(one.handshakes, vantage, (result.handshake_ms,), evidence)
+        one.tried("tls", vantage, result.handshakes_ms or (result.handshake_ms,), result.sent, evidence)
+        one.tried("hello", vantage, (result.hello_ms,), result.sent, evidence)
     elif isinstance(observation, HttpObservation):
         _take_pages(one, vantage, observation.result, evidence)
         one.responses.append(observation)
@@ -270,13 +275,12 @@ def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str)
         ("static", result.static_ttfb_ms),
     )
     for layer, times_ms in pages:
-        if times_ms:
-            one.late[layer].append(_Tries(vantage, times_ms, len(times_ms), evidence))
-            if result.url is not None and result.url.startswith("https:"):
-                _keep(one.sessions, vantage, times_ms, evidence)
+        one.tried(layer, vantage, times_ms, 0, evidence)
+        if result.url is not None and result.url.startswith("https:"):
+            _keep(one.sessions, vantage, times_ms, evidence)
 
 
-def _from_destination(icmp: tuple[int, int] | None) -> bool:
+def from_destination(icmp: tuple[int, int] | None) -> bool:
     """Whether a reply is the destination's own: a NAT may send time exceeded from the destination's address.
 
     No ICMP means TCP (or a recorded trace that does not say), 0 and 129 are echo replies, 3/3 and 1/4 are
@@ -322,7 +326,8 @@ def _pops(
         transport = one.rtts.get(vantage.id)
         edge_ms = None if transport is None else transport.rtt_ms
         page_ms = min((each for each in response.result.ttfb_ms if each >= LEAST_RTT_MS), default=None)
-        for claim in pop_claims(address, response.result.headers):
+        headers = {name.lower(): value for name, value in sorted(response.result.headers.items())}
+        for claim in pop_claims(address, headers):
             least_ms = edge_ms if claim.meaning == "edge_pop" else page_ms
             within = None
             if least_ms is not None:

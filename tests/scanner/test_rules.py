@@ -14,9 +14,12 @@ from probes.observation import (
     DnsResult,
     Hop,
     HttpObservation,
+    HttpResult,
     Observation,
     PingObservation,
     Reply,
+    TlsObservation,
+    TlsResult,
     TraceObservation,
     TraceResult,
 )
@@ -443,6 +446,10 @@ class TestForeignPop:
         verdict = judge([ping("khi", 0.5), http("khi", 1.0, 1.0, self.ray("KHI"))], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "foreign-pop")
 
+    def test_names_of_headers_are_the_same_in_any_case(self) -> None:
+        answer = http("khi", 1, 1, {"CF-Ray": "8c1a2b3c4d5e6f70-KHI"})
+        assert judge([ping("khi", 0.5), answer]).rule == "foreign-pop"
+
     def test_abroad_for_who_asks_abroad(self) -> None:
         verdict = judge([*NEAR, http("sin", 96, 96, self.ray("SIN"))], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "foreign-pop")
@@ -531,6 +538,39 @@ class TestUnreachable:
 
         assert judge([trace((0, 0))]).assurance == "proved"
         assert judge([trace((11, 0))]).assurance is None
+
+
+class TestApplications:
+    """What comes of an application bounds how far its host is, where nothing else was measured too."""
+
+    @staticmethod
+    def _page(vantage: str, ms: float) -> Observation:
+        return http(vantage, ms, ms + 0.1)
+
+    def test_a_page_alone_places_who_sends_it(self) -> None:
+        assert judge([ping("khi"), self._page("khi", 1)]).assurance == "proved"
+        abroad = judge([self._page("fra", 1)], ALL_PK)
+        assert (abroad.location, abroad.assurance) == ("outside", "proved")
+
+    def test_a_handshake_alone_places_who_makes_it(self) -> None:
+        result = TlsResult(port=443, handshake_ms=1.0)
+        one = TlsObservation(id="t", vantage="khi", endpoint="e", address=ADDRESS, time=TIME, result=result)
+        assert judge([one]).assurance == "proved"
+
+    def test_applications_that_do_not_answer_are_unreachable_whatever_is_claimed(self) -> None:
+        silent = [
+            kind(id=kind.__name__, vantage="khi", endpoint="e", address=ADDRESS, time=TIME, error="timeout")
+            for kind in (TlsObservation, HttpObservation)
+        ]
+        assert judge(list(silent), ALL_PK).location == "unreachable"
+
+    @pytest.mark.parametrize("impossible_ms", [0.0, -80.0, 0.001])
+    def test_an_impossible_time_hides_no_relay(self, impossible_ms: float) -> None:
+        """Where a clock was set back, a time says nothing; of pages neither."""
+        times_ms = (90.0, 90.1, 90.2, 90.1, 90.3, impossible_ms)
+        result = HttpResult(url="http://e.example/", ttfb_ms=times_ms, probe_ttfb_ms=times_ms)
+        page = HttpObservation(id="h", vantage="khi", endpoint="e", address=ADDRESS, time=TIME, result=result)
+        assert judge([ping("khi", 0.6), page]).rule == "relay"
 
 
 class TestEndpoint:

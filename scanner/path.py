@@ -18,7 +18,7 @@ from geodata.territory import Disk
 from probes.observation import TraceObservation
 from scanner.anycast import EDGE_MEANINGS
 from scanner.claims import PLACE_MEANINGS, SELF_DECLARED
-from scanner.evidence import LEAST_RTT_MS
+from scanner.evidence import LEAST_RTT_MS, from_destination
 from scanner.verdict import Border
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def upstream(traces: Iterable[TraceObservation], hops: Mapping[str, PlacedHop]) 
             if reply.address != one.address and hops[reply.address].place in {"home", "abroad"}
         ]
         if placed:
-            ttl, hop = placed[-1]
+            ttl, hop = max(placed, key=lambda each: (each[0], each[1].place == "abroad"))
             found = Upstream(hop, beside=ttls.get(one.address) == ttl + 1)
             known = last.get(one.address, found)
             last[one.address] = max(known, found, key=lambda each: (each.hop.place == "abroad", each.beside))
@@ -267,7 +267,7 @@ def judge_path(
 
 def _before(trace: TraceObservation) -> list[str]:
     """The addresses on the way, in its order, without the target's."""
-    hops = trace.result.hops if trace.result else ()
+    hops = sorted(trace.result.hops, key=lambda hop: hop.ttl) if trace.result else ()
     return [reply.address for hop in hops for reply in hop.replies if reply.address != trace.address]
 
 
@@ -301,7 +301,10 @@ def _stays(
         reply.rtt_ms
         for hop in trace.result.hops
         for reply in hop.replies
-        if reply.address == trace.address and reply.rtt_ms is not None and reply.rtt_ms >= LEAST_RTT_MS
+        if reply.address == trace.address
+        and from_destination(reply.icmp)
+        and reply.rtt_ms is not None
+        and reply.rtt_ms >= LEAST_RTT_MS
     ]
     if times_ms:
         # Light covers twice the radius there and back: less than to the nearest foreign land and back.

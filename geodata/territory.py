@@ -166,6 +166,13 @@ class Territory:
         """Whether a point is on home's land."""
         return self._feature in self._features_at(latitude, longitude)
 
+    def is_home(self, latitude: float, longitude: float) -> bool:
+        """Whether who is at a point is at home: on its land, or off its coast by what a map may be wrong."""
+        if self._features_at(latitude, longitude):
+            return self.contains(latitude, longitude)
+        home_km = self.nearest_home_km(latitude, longitude)
+        return home_km <= BORDER_ERROR_KM and home_km < self.nearest_foreign_km(latitude, longitude)
+
     def _features_at(self, latitude: float, longitude: float) -> tuple[int, ...]:
         """The same places, those of vantages and cities, are asked about for every address."""
         place = latitude, longitude

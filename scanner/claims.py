@@ -41,6 +41,8 @@ def possible_claims(
     hints = name_claims(evidence.address, evidence.names) if evidence.transport else ()
     possible: list[Claim] = []
     aside: list[SetAside] = []
+    many = len(evidence.transport)
+    together = f" by the times of {many} vantages together" if many > 1 else ""
     for claim in (*evidence.claims, *hints):
         if claim.meaning not in PLACE_MEANINGS:
             continue
@@ -59,7 +61,7 @@ def possible_claims(
                 source=claim.source,
                 family=claim.family,
                 country=claim.country,
-                reason=f"{claim.country} is ruled out: it answered {of(near)}, at most"
+                reason=f"{claim.country} is ruled out{together}: it answered {of(near)}, at most"
                 f" {up(near.radius_km)} km away.",
             )
         )
@@ -195,7 +197,7 @@ def _supported(case: Case) -> str | None:
     if upstream.beside:
         return f"the router right before it on its way from home is at home: {upstream.hop.why}."
     nearest = case.evidence.transport[0]
-    at_home = case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude)
+    at_home = case.territory.is_home(nearest.vantage.latitude, nearest.vantage.longitude)
     if not at_home or nearest.rtt_ms > case.thresholds.unsupported_rtt_ms:
         return None
     return (
@@ -222,7 +224,7 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
         return None
     nearest = constraints[0]
     answered = "took connections from" if nearest.basis == "port" else "answered"
-    if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
+    if not case.territory.is_home(nearest.vantage.latitude, nearest.vantage.longitude):
         return (
             "conflicting",
             f"it {answered} {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",

@@ -249,9 +249,7 @@ def _doubtful(judgement: Judgement) -> Iterator[str]:
 
 def _blind(inputs: Inputs) -> Iterator[str]:
     """What the places of the vantages keep a run from seeing."""
-    at_home = [
-        inputs.territory.contains(one.latitude, one.longitude) for one in inputs.vantages if one.probes
-    ]
+    at_home = [inputs.territory.is_home(one.latitude, one.longitude) for one in inputs.vantages if one.probes]
     if all(at_home):
         yield (
             "no vantage is abroad: an address that is at several places at once, and a name that is answered"

@@ -180,7 +180,7 @@ def _votes(
 
 
 def _at_home(vantage: Vantage, territory: Territory) -> bool:
-    return territory.contains(vantage.latitude, vantage.longitude)
+    return territory.is_home(vantage.latitude, vantage.longitude)
 
 
 def traces_from_home(

@@ -117,7 +117,7 @@ def _may_be_several(case: Case) -> bool:
     home is near to who asks at home, and what the disks still have in common may be anywhere.
     """
     nearest = case.evidence.transport[0]
-    if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
+    if not case.territory.is_home(nearest.vantage.latitude, nearest.vantage.longitude):
         return False
     return case.territory.assess([nearest.disk]).home
 

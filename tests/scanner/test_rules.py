@@ -314,6 +314,18 @@ class TestClaims:
         verdict = judge([ping("khi", 38), ping("dxb", 30)], ALL_PK)
         assert (verdict.location, verdict.rule) == ("conflicting", "unsupported-claim")
 
+    def test_a_vantage_on_the_coast_is_at_home(self) -> None:
+        coast = {"khi": VANTAGES["khi"].model_copy(update={"latitude": 24.80, "longitude": 67.03})}
+        evidence = gather([ADDRESS], [ping("khi", 2)], {ADDRESS: ALL_PK}, {}, coast, THRESHOLDS, {})
+        assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).location == "inside"
+
+    def test_what_several_times_rule_out_is_said_to_be(self) -> None:
+        verdict = judge([ping("lhe", 6), ping("khi", 7)], (claim("alpha", "AF"),))
+        assert verdict.set_aside[0].reason == (
+            "AF is ruled out by the times of 2 vantages together: it answered Lahore in 6.00 ms, at most 605"
+            " km away."
+        )
+
     @pytest.mark.parametrize(("place", "location"), [("abroad", "conflicting"), ("home", "inside")])
     def test_home_is_not_believed_behind_a_router_abroad(
         self, place: Literal["home", "abroad"], location: str

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLACE_MEANINGS: Final = frozenset({"server", "registrant", "origin"})
 SELF_DECLARED: Final = frozenset({"operator"})
 _COMES: Final[dict[Layer, str]] = {
+    "port": "it takes connections",
     "tls": "it proves its key",
     "page": "its page comes",
     "static": "its files come",

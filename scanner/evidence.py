@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
 Basis = Literal["transport", "port", "key", "session"]
-Layer = Literal["hello", "tls", "page", "static", "error"]
+Layer = Literal["port", "hello", "tls", "page", "static", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,11 @@ class Constraint:
 class Excess:
     """How much later than the transport an application answered, over all tries of all vantages.
 
-    ``layer`` is ``hello`` (the first octets of TLS), ``tls`` (the handshake), ``page`` (the declared page's
-    first octet), ``static`` (that of a file) or ``error`` (that of a page that nobody has). ``excess_ms`` is
-    the least, from ``vantage``; an eighth of the tries, three at least, took at most ``spread_ms`` longer. Of
-    what a vantage says of many tries as one, that one counts as a time; there are ``timed`` times.
+    ``layer`` is ``port`` (a connection that is taken), ``hello`` (the first octets of TLS), ``tls`` (the
+    handshake), ``page`` (the declared page's first octet), ``static`` (that of a file) or ``error`` (that of
+    a page that nobody has). ``excess_ms`` is the least, from ``vantage``; an eighth of the tries, three at
+    least, took at most ``spread_ms`` longer. Of what a vantage says of many tries as one, that one counts as
+    a time; there are ``timed`` times.
     """
 
     layer: Layer
@@ -245,6 +246,7 @@ def _take(one: _Gathered, observation: Observation) -> None:
         one.rtt(vantage, observation.result.rtts_ms, evidence)
         if isinstance(observation, TcpObservation) and observation.result.open is not False:
             _keep(one.connects, vantage, observation.result.rtts_ms, evidence)
+            one.tried("port", vantage, observation.result.rtts_ms, 0, evidence)
     elif isinstance(observation, TraceObservation):
         one.rtt(
             vantage,

@@ -66,7 +66,7 @@ def relay(case: Case) -> AddressVerdict | None:
 
 
 def late_page(case: Case) -> Excess | None:
-    """What comes over HTTP so late, and so evenly, that it need not be made here.
+    """What comes over HTTP, or takes connections, so late and so evenly that it need not be here.
 
     This accuses nobody: a page may take the same work each time. But neither does it support that what makes
     the page is where the host is.
@@ -75,7 +75,10 @@ def late_page(case: Case) -> Excess | None:
     for one in _tried(case).values():
         if (
             (one.layer == "error" and _even(one, limits.late_excess_ms, limits.even_share))
-            or (one.layer == "static" and _even(one, limits.late_file_ms, limits.even_share, _STEADY_MS))
+            or (
+                one.layer in {"port", "static"}
+                and _even(one, limits.late_file_ms, limits.even_share, _STEADY_MS)
+            )
             or (
                 one.layer == "page"
                 and one.tries >= _PAGE_TRIES

@@ -242,6 +242,13 @@ class TestRelay:
         late = [http("khi", 115.5, 115.9, number=9), *late[1:]]
         assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK).rule == "relay"
 
+    def test_connections_that_are_taken_late_and_evenly_support_nothing(self) -> None:
+        late = [tcp("lhe", 4.0, 4.1, 4.3), tcp("khi", 23.1, 23.2)]
+        verdict = judge([*NEAR, *late], ALL_PK)
+        assert verdict.location == "undetermined"
+        assert "it takes connections 2.0 ms later than packets, evenly in 5 tries" in verdict.reason
+        assert judge([*NEAR, tcp("lhe", 2.0, 2.3, 2.5), tcp("khi", 21.1, 21.5)], ALL_PK).location == "inside"
+
     def test_slow_signing_is_not_far(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 30), http("khi", 1.2, 1.0)], ALL_PK)
         assert (verdict.location, verdict.assurance) == ("inside", "proved")

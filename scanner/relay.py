@@ -126,7 +126,9 @@ def _even(excess: Excess, limit_ms: float, share: float, least_ms: float = 0.0) 
 
 
 def _steady(excess: Excess, thresholds: Thresholds) -> bool:
-    return excess.spread_ms <= max(thresholds.steady_share * excess.excess_ms, _STEADY_MS)
+    return excess.timed >= _LEAST_TIMED and excess.spread_ms <= max(
+        thresholds.steady_share * excess.excess_ms, _STEADY_MS
+    )
 
 
 def _alike(one: Excess, page: Excess | None, thresholds: Thresholds) -> bool:

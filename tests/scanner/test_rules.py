@@ -164,8 +164,14 @@ class TestRelay:
     """A front at home with the machine abroad is not at home."""
 
     def test_tls_that_ends_elsewhere(self) -> None:
-        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 28.9)], ALL_PK)
+        every = [tls("khi", 0.6, 28.9, number=number) for number in range(3)]
+        verdict = judge([ping("khi", 0.5), *every], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "relay")
+
+    def test_the_least_of_many_times_is_not_steady(self) -> None:
+        """Whether signing is slow, or the key far, is not seen of the least time alone."""
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 28.9, tries=20)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
 
     def test_http_that_is_answered_elsewhere(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.4), http("khi", 111, 110)], ALL_PK)

@@ -1,13 +1,15 @@
 """Recorded observations: JSON Lines of ``sarhad.observation/1``, read with distrust.
 
 A record may come from another program, another year or somebody who means harm; what could not have been
-measured is refused by line and field, and never reaches a rule.
+measured is refused by line and field, and never reaches a rule. An address may be written in any of its ways
+(RFC 4291 section 2.2), and is read as RFC 5952 has it.
 """
 
 from __future__ import annotations
 
 import functools
 import ipaddress
+import socket
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -18,10 +20,12 @@ from probes.observation import DnsObservation, Observation, TraceObservation
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
     from probes.observation import TraceResult
 
 MAX_LINE: Final = 16 * 2**20  # octets
+_OF_ADDRESSES: Final = frozenset({"address", "addresses", "source", "target"})  # fields that hold some
 
 
 class RecordError(Exception):
@@ -53,7 +57,7 @@ def read_observations(path: Path) -> list[Observation]:
                         f"{path}:{number}: id: {one.id!r} stands twice; first on line {seen[one.id]}"
                     )
                 seen[one.id] = number
-                observations.append(one)
+                observations.append(_spelled(one))
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
     return observations
@@ -69,7 +73,7 @@ def _faults(one: Observation) -> Iterator[str]:
         if zone is None:
             yield f"time: {one.time!r} does not say its zone; end it with Z for UTC"
     for field, address in _addresses(one):
-        if not _is_address(address):
+        if _spelling(address) is None:
             yield f"{field}: {address[:60]!r} is not an IP address"
     if isinstance(one, TraceObservation) and one.result is not None:
         multipath = one.result.multipath
@@ -107,11 +111,31 @@ def _traced(result: TraceResult) -> Iterator[tuple[str, str]]:
             yield "result.multipath.links: target", link.target
 
 
+def _spelled(one: Observation) -> Observation:
+    """The same with every address as RFC 5952 writes it."""
+    if all(_spelling(address) == address for _, address in _addresses(one)):
+        return one
+    found: Observation = msgspec.convert(_respelled(msgspec.to_builtins(one)), Observation)
+    return found
+
+
+def _respelled(value: Any, field: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: each if name == "headers" else _respelled(each, name) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_respelled(each, field) for each in value]
+    if isinstance(value, str) and field in _OF_ADDRESSES:
+        return _spelling(value) or value
+    return value
+
+
 @functools.lru_cache(maxsize=1 << 16)
-def _is_address(text: str) -> bool:
-    """Whether it is an address without a zone, as packets carry it."""
+def _spelling(text: str) -> str | None:
+    """How an address is written, None if it is none; one with a zone is none, as packets carry no zone."""
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return "%" not in text
+        return None
+    # Of ipaddress's own text of IPv4-mapped addresses the form depends on Python's version.
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    return None if "%" in text else socket.inet_ntop(family, address.packed)

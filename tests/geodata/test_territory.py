@@ -57,6 +57,12 @@ class TestBorders:
         assert pakistan.country_at(latitude, longitude) == country
         assert pakistan.contains(latitude, longitude) == (country == "PK")
 
+    def test_a_city_whose_code_has_no_land_is_whose_land_it_is_on(self) -> None:
+        """Réunion is France by its borders, and RE by its code."""
+        around = Territory.load("FR").assess([Disk(-20.88, 55.45, 150)])
+        assert (around.home, around.foreign_cities) == (True, ())
+        assert {city.country for city in around.home_cities} == {"RE"}
+
     @pytest.mark.parametrize(
         ("country", "latitude", "longitude", "home"),
         [

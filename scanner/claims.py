@@ -15,12 +15,12 @@ from scanner.relay import late_key, late_page
 from scanner.verdict import SetAside
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility
     from scanner.case import Case
-    from scanner.evidence import AddressEvidence, Layer
+    from scanner.evidence import AddressEvidence, Constraint, Layer
     from scanner.verdict import AddressVerdict, Assurance, Location
 
 PLACE_MEANINGS: Final = frozenset({"server", "registrant", "origin"})
@@ -219,8 +219,30 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
     if upstream is not None and upstream.hop.place == "abroad":
         where = ", ".join(upstream.hop.countries[:4])
         return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.hop.why}."
-    # Who takes connections, where a port did: a router may answer pings itself and hand connections on.
-    constraints = case.evidence.port or case.evidence.transport
+    found = _far(case, case.evidence.transport)
+    if found is None and _is_handed_on(case):
+        found = _far(case, case.evidence.port)
+    if found is not None:
+        return found
+    late = late_page(case) or late_key(case)
+    if late is not None:
+        why = (
+            f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, evenly in {late.tries} tries:"
+            " a machine behind it may be up to"
+            f" {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
+        )
+        return "undetermined", why
+    return None
+
+
+def _is_handed_on(case: Case) -> bool:
+    """Whether connections may be taken farther away: a router may answer pings itself and hand them on."""
+    late = next((one for one in case.evidence.excesses if one.layer == "port"), None)
+    return late is not None and late.excess_ms > case.thresholds.late_file_ms
+
+
+def _far(case: Case, constraints: Sequence[Constraint]) -> tuple[Location, str] | None:
+    """Why times do not support home, if they do not."""
     if not constraints:
         return None
     nearest = constraints[0]
@@ -232,18 +254,10 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
         )
     feasible = case.territory.assess([one.disk for one in constraints])
     home, abroad = len(feasible.home_cities), len(feasible.foreign_cities)
-    if abroad > case.thresholds.unsupported_abroad * home:
-        why = (
-            f"no time speaks for it: it {answered} {of(nearest)} at best, and may be in any of {abroad:,}"
-            f" cities abroad and {home:,} at home; a nearer vantage would tell."
-        )
-        return "undetermined", why
-    late = late_page(case) or late_key(case)
-    if late is not None:
-        why = (
-            f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, evenly in {late.tries} tries:"
-            " a machine behind it may be up to"
-            f" {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
-        )
-        return "undetermined", why
-    return None
+    if abroad <= case.thresholds.unsupported_abroad * home:
+        return None
+    why = (
+        f"no time speaks for it: it {answered} {of(nearest)} at best, and may be in any of {abroad:,} cities"
+        f" abroad and {home:,} at home; a nearer vantage would tell."
+    )
+    return "undetermined", why

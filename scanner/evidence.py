@@ -328,7 +328,7 @@ def _pops(
         transport = one.rtts.get(vantage.id)
         edge_ms = None if transport is None else transport.rtt_ms
         page_ms = min((each for each in response.result.ttfb_ms if each >= LEAST_RTT_MS), default=None)
-        headers = {name.lower(): value for name, value in sorted(response.result.headers.items())}
+        headers = {name.lower(): value for name, value in response.result.headers.items()}
         for claim in pop_claims(address, headers):
             least_ms = edge_ms if claim.meaning == "edge_pop" else page_ms
             within = None

@@ -123,7 +123,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
                 [one.disk for one in constraints]
                 for each in endpoints[number : number + _BATCH]
                 for evidence in gathered[each.id].values()
-                for constraints in (evidence.transport, evidence.port, evidence.key)
+                for constraints in (evidence.transport, evidence.key)
             )
         traces = paths.traces_from_home(own[endpoint.id], trusted, inputs.territory)
         upstreams, fronts = paths.upstream(traces, placed), paths.fronts(traces, placed)

@@ -138,7 +138,8 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
             )
             for one in gathered[endpoint.id].values()
         ]
-        path = paths.judge_path(traces, placed, trusted, inputs.territory, thresholds)
+        abroad = frozenset(one.address for one in judged if one.location == "outside")
+        path = paths.judge_path(traces, placed, trusted, inputs.territory, thresholds, abroad)
         verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own[endpoint.id])))
     verdicts = dependencies.judged(verdicts, claims, special, inputs.territory, thresholds)
     faults = {

@@ -5,7 +5,7 @@ vantage that saw its address), then by what the families of sources say, as far 
 router is at home is believed only where some vantage at home was answered as soon as that. Special-purpose
 addresses place nowhere, nor does space that is squatted on, of which physics rules out all that is claimed:
 like silent hops they are not counted either way. A round trip too short for any foreign land and back is
-domestic whatever hops say.
+domestic whatever hops say; a way to an address that is abroad is not, whatever hops do not say.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scanner.evidence import LEAST_RTT_MS, from_destination
 from scanner.verdict import Border
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility, Territory
@@ -231,8 +231,12 @@ def judge_path(
     vantages: Mapping[str, Vantage],
     territory: Territory,
     thresholds: Thresholds,
+    abroad: Container[str] = (),
 ) -> Way:
-    """The way to one endpoint from ``traces``, which are those from home; ``hops`` are hops and targets."""
+    """The way to one endpoint from ``traces``, which are those from home; ``hops`` are hops and targets.
+
+    ``abroad`` are those of its addresses that are judged to be there.
+    """
     if not traces:
         return Way()
     front = next(iter(sorted(fronts(traces, hops).items())), None)
@@ -252,7 +256,10 @@ def judge_path(
             border,
             scrubbed,
         )
-    shown = [_stays(trace, hops, vantages[trace.vantage], territory, thresholds) for trace in traces]
+    shown = [
+        trace.address not in abroad and _stays(trace, hops, vantages[trace.vantage], territory, thresholds)
+        for trace in traces
+    ]
     if True in shown and False not in shown:
         domestic = tuple(trace.id for trace, stays in zip(traces, shown, strict=True) if stays)
         return Way(

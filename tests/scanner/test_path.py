@@ -149,6 +149,15 @@ class TestWay:
     def test_a_round_trip_too_short_for_abroad_stays_whatever_hops_say(self) -> None:
         assert way(trace("khi", ("198.18.5.1", 0.5), last_ms=0.9)).kind == "domestic"
 
+    def test_no_way_to_an_address_abroad_is_domestic(self) -> None:
+        traces = [trace("khi", ("198.18.1.1", 0.5))]
+        home = traces_from_home(traces, VANTAGES, pakistan())
+        found = [
+            judge_path(home, placed(*traces), VANTAGES, pakistan(), THRESHOLDS, abroad).kind
+            for abroad in ((), (ADDRESS,))
+        ]
+        assert found == ["domestic", "unknown"]
+
     def test_a_nat_that_answers_in_the_targets_name_is_not_the_target(self) -> None:
         nat = Hop(ttl=1, replies=(Reply(address=ADDRESS, rtt_ms=0.9, icmp=(11, 0)),))
         far = trace("khi", ("198.18.5.1", 80.0), last_ms=120.0)

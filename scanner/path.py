@@ -22,7 +22,7 @@ from scanner.evidence import LEAST_RTT_MS, from_destination
 from scanner.verdict import Border
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility, Territory
@@ -231,7 +231,7 @@ def judge_path(
     vantages: Mapping[str, Vantage],
     territory: Territory,
     thresholds: Thresholds,
-    abroad: Container[str] = (),
+    abroad: Collection[str] = (),
 ) -> Way:
     """The way to one endpoint from ``traces``, which are those from home; ``hops`` are hops and targets.
 
@@ -256,10 +256,12 @@ def judge_path(
             border,
             scrubbed,
         )
-    shown = [
-        trace.address not in abroad and _stays(trace, hops, vantages[trace.vantage], territory, thresholds)
-        for trace in traces
-    ]
+    for trace in traces:
+        if trace.address in abroad:
+            return Way(
+                reason=f"No hop abroad answered before {trace.address}, which is abroad.", scrubbed=scrubbed
+            )
+    shown = [_stays(trace, hops, vantages[trace.vantage], territory, thresholds) for trace in traces]
     if True in shown and False not in shown:
         domestic = tuple(trace.id for trace, stays in zip(traces, shown, strict=True) if stays)
         return Way(

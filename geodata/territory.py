@@ -101,10 +101,10 @@ class Territory:
         self.home_features = home | np.array([country in codes.split() for codes in land.claimed])
         self.foreign_features = ~home
         self._cities = shipped_cities()
-        self.home_cities = np.array([self._is_home(city) for city in self._cities.all])
         self._known: dict[tuple[Disk, ...], Feasibility] = {}
         self._features: dict[tuple[float, float], tuple[int, ...]] = {}
         self._angles: dict[tuple[float, float, bool], float] = {}
+        self.home_cities = np.array([self._is_home(city) for city in self._cities.all])
 
     @classmethod
     def load(cls, country: str, home_geojson: Path | None = None) -> Territory:
@@ -165,6 +165,13 @@ class Territory:
     def contains(self, latitude: float, longitude: float) -> bool:
         """Whether a point is on home's land."""
         return self._feature in self._features_at(latitude, longitude)
+
+    def is_home(self, latitude: float, longitude: float) -> bool:
+        """Whether who is at a point is at home: on its land, or off its coast by what a map may be wrong."""
+        if self._features_at(latitude, longitude):
+            return self.contains(latitude, longitude)
+        home_km = self.nearest_home_km(latitude, longitude)
+        return home_km <= BORDER_ERROR_KM and home_km < self.nearest_foreign_km(latitude, longitude)
 
     def _features_at(self, latitude: float, longitude: float) -> tuple[int, ...]:
         """The same places, those of vantages and cities, are asked about for every address."""
@@ -309,7 +316,10 @@ class Territory:
     def _is_home(self, city: City) -> bool:
         """By the code that the city has; by the land where a file says what home is."""
         if not isinstance(self.land, Homeland):
-            return city.country == self.country
+            # Réunion's code has no land of its own in the borders: it is on France's.
+            return city.country == self.country or (
+                city.country not in self.countries and self.contains(city.latitude, city.longitude)
+            )
         if city.country != self.country and not self.land.may_be_home(city.latitude, city.longitude):
             return False
         features = self.land.features_at(city.latitude, city.longitude)

@@ -208,7 +208,7 @@ def _advice(
     territory: Territory,
     speed: float,
 ) -> Advice | None:
-    at_home = territory.contains(city.latitude, city.longitude)
+    at_home = territory.is_home(city.latitude, city.longitude)
     nearest_km = (
         territory.nearest_foreign_km(city.latitude, city.longitude)
         if at_home

@@ -15,17 +15,18 @@ from scanner.relay import late_key, late_page
 from scanner.verdict import SetAside
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility
     from scanner.case import Case
-    from scanner.evidence import AddressEvidence, Layer
+    from scanner.evidence import AddressEvidence, Constraint, Layer
     from scanner.verdict import AddressVerdict, Assurance, Location
 
 PLACE_MEANINGS: Final = frozenset({"server", "registrant", "origin"})
 SELF_DECLARED: Final = frozenset({"operator"})
 _COMES: Final[dict[Layer, str]] = {
+    "port": "it takes connections",
     "tls": "it proves its key",
     "resumed": "it resumes a TLS session",
     "page": "its page comes",
@@ -42,6 +43,8 @@ def possible_claims(
     hints = name_claims(evidence.address, evidence.names) if evidence.transport else ()
     possible: list[Claim] = []
     aside: list[SetAside] = []
+    many = len(evidence.transport)
+    together = f" by the times of {many} vantages together" if many > 1 else ""
     for claim in (*evidence.claims, *hints):
         if claim.meaning not in PLACE_MEANINGS:
             continue
@@ -60,7 +63,7 @@ def possible_claims(
                 source=claim.source,
                 family=claim.family,
                 country=claim.country,
-                reason=f"{claim.country} is ruled out: it answered {of(near)}, at most"
+                reason=f"{claim.country} is ruled out{together}: it answered {of(near)}, at most"
                 f" {up(near.radius_km)} km away.",
             )
         )
@@ -195,7 +198,7 @@ def _supported(case: Case) -> str | None:
     if upstream.beside:
         return f"the router right before it on its way from home is at home: {upstream.hop.why}."
     nearest = case.evidence.transport[0]
-    at_home = case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude)
+    at_home = case.territory.is_home(nearest.vantage.latitude, nearest.vantage.longitude)
     if not at_home or nearest.rtt_ms > case.thresholds.unsupported_rtt_ms:
         return None
     return (
@@ -216,21 +219,11 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
     if upstream is not None and upstream.hop.place == "abroad":
         where = ", ".join(upstream.hop.countries[:4])
         return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.hop.why}."
-    if not case.evidence.transport:
-        return None
-    nearest = case.evidence.transport[0]
-    if not case.territory.contains(nearest.vantage.latitude, nearest.vantage.longitude):
-        return (
-            "conflicting",
-            f"it answered {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
-        )
-    home, abroad = len(case.transport.home_cities), len(case.transport.foreign_cities)
-    if abroad > case.thresholds.unsupported_abroad * home:
-        why = (
-            f"no time speaks for it: answered {of(nearest)} at best, it may be in any of {abroad:,} cities"
-            f" abroad and {home:,} at home; a nearer vantage would tell."
-        )
-        return "undetermined", why
+    found = _far(case, case.evidence.transport)
+    if found is None and _is_handed_on(case):
+        found = _far(case, case.evidence.port)
+    if found is not None:
+        return found
     late = _late(case)
     return None if late is None else ("undetermined", late)
 
@@ -245,3 +238,31 @@ def _late(case: Case) -> str | None:
         f" a machine behind it may be up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km"
         " farther."
     )
+
+
+def _is_handed_on(case: Case) -> bool:
+    """Whether connections may be taken farther away: a router may answer pings itself and hand them on."""
+    late = next((one for one in case.evidence.excesses if one.layer == "port"), None)
+    return late is not None and late.excess_ms > case.thresholds.late_file_ms
+
+
+def _far(case: Case, constraints: Sequence[Constraint]) -> tuple[Location, str] | None:
+    """Why times do not support home, if they do not."""
+    if not constraints:
+        return None
+    nearest = constraints[0]
+    answered = "took connections from" if nearest.basis == "port" else "answered"
+    if not case.territory.is_home(nearest.vantage.latitude, nearest.vantage.longitude):
+        return (
+            "conflicting",
+            f"it {answered} {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
+        )
+    feasible = case.territory.assess([one.disk for one in constraints])
+    home, abroad = len(feasible.home_cities), len(feasible.foreign_cities)
+    if abroad <= case.thresholds.unsupported_abroad * home:
+        return None
+    why = (
+        f"no time speaks for it: it {answered} {of(nearest)} at best, and may be in any of {abroad:,} cities"
+        f" abroad and {home:,} at home; a nearer vantage would tell."
+    )
+    return "undetermined", why

@@ -36,16 +36,17 @@ if TYPE_CHECKING:
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
-Basis = Literal["transport", "key", "session"]
-Layer = Literal["hello", "tls", "resumed", "page", "static", "error"]
+Basis = Literal["transport", "port", "key", "session"]
+Layer = Literal["port", "hello", "tls", "resumed", "page", "static", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """Who answered ``vantage`` after ``rtt_ms`` is within ``radius_km`` of it.
 
-    ``basis`` says who that is: ``transport``, the host that answers packets to the address; ``key``, the
-    holder of the TLS certificate's key; ``session``, who holds a TLS session's keys, as octets came of it.
+    ``basis`` says who that is: ``transport``, the host that answers packets to the address; ``port``, who
+    takes connections there, as a router may hand these on; ``key``, the holder of the TLS certificate's key;
+    ``session``, who holds a TLS session's keys, as octets came of it.
     """
 
     vantage: Vantage
@@ -64,11 +65,11 @@ class Constraint:
 class Excess:
     """How much later than the transport an application answered, over all tries of all vantages.
 
-    ``layer`` is ``hello`` (the first octets of TLS), ``tls`` (the handshake), ``resumed`` (one in which
-    nothing is signed), ``page`` (the declared page's first octet), ``static`` (that of a file) or ``error``
-    (that of a page that nobody has). ``excess_ms`` is
-    the least, from ``vantage``; an eighth of the tries, three at least, took at most ``spread_ms`` longer. Of
-    what a vantage says of many tries as one, that one counts as a time; there are ``timed`` times.
+    ``layer`` is ``port`` (a connection that is taken), ``hello`` (the first octets of TLS), ``tls`` (the
+    handshake), ``resumed`` (one in which nothing is signed), ``page`` (the declared page's first octet),
+    ``static`` (that of a file) or ``error`` (that of a page that nobody has). ``excess_ms`` is the least,
+    from ``vantage``; an eighth of the tries, three at least, took at most ``spread_ms`` longer. Of what a
+    vantage says of many tries as one, that one counts as a time; there are ``timed`` times.
     """
 
     layer: Layer
@@ -104,13 +105,14 @@ class AddressEvidence:
     key: tuple[Constraint, ...]
     excesses: tuple[Excess, ...]
     claims: tuple[Claim, ...]
-    asked: tuple[str, ...]  # the transport probes, by id, that an answer was possible for
+    asked: tuple[str, ...]  # the series of probes, by id, that an answer was possible for
     probed: bool  # whether any probe was made at all, also one that this vantage could not make
     upstream: Upstream | None = None  # the last placed hop before it on the way from home
     front: Front | None = None  # who stands before it abroad, on the way from home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
     pops: tuple[Pop, ...] = ()
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
+    port: tuple[Constraint, ...] = ()  # of who took connections
 
     @property
     def answered(self) -> bool:
@@ -123,11 +125,12 @@ class AddressEvidence:
         Their excesses stay: how much later an application answers depends on no place of who asks.
         """
         unused = [one.vantage.id for one in self.transport if one.vantage.id in vantages]
-        if not unused and not any(one.vantage.id in vantages for one in self.key):
+        if not any(one.vantage.id in vantages for one in (*self.transport, *self.key)):
             return self
         return replace(
             self,
             transport=tuple(one for one in self.transport if one.vantage.id not in vantages),
+            port=tuple(one for one in self.port if one.vantage.id not in vantages),
             key=tuple(one for one in self.key if one.vantage.id not in vantages),
             unused=(*self.unused, *unused),
         )
@@ -154,6 +157,7 @@ class _Gathered:
     """What is being collected of one address, by vantage."""
 
     rtts: dict[str, _Minimum] = field(default_factory=dict)
+    connects: dict[str, _Minimum] = field(default_factory=dict)  # to a port that takes them
     sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
     late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
@@ -163,6 +167,15 @@ class _Gathered:
 
     def rtt(self, vantage: str, rtts_ms: Iterable[float | None], evidence: str) -> None:
         _keep(self.rtts, vantage, rtts_ms, evidence)
+
+    def tried(
+        self, layer: Layer, vantage: str, times_ms: Iterable[float | None], sent: int, evidence: str
+    ) -> None:
+        """An application's answers; none comes sooner than the host is reached."""
+        times = tuple(one for one in times_ms if one is not None and one >= LEAST_RTT_MS)
+        if times:
+            self.late[layer].append(_Tries(vantage, times, max(sent, len(times)), evidence))
+            self.rtt(vantage, times, evidence)
 
 
 def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> None:
@@ -206,6 +219,7 @@ def gather(
             address=address,
             special=special.get(address),
             transport=_constraints(one.rtts, "transport", vantages, thresholds),
+            port=_constraints(one.connects, "port", vantages, thresholds),
             key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
@@ -222,15 +236,19 @@ def gather(
 
 def _take(one: _Gathered, observation: Observation) -> None:
     one.probed |= observation.error != "cancelled"
-    # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer.
+    # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer, and the end of a
+    # trace may be silent where a host is not.
     possible = observation.error not in {"unsupported", "cancelled"}
-    if isinstance(observation, PingObservation | TcpObservation) and possible:
+    if possible and not isinstance(observation, TraceObservation):
         one.asked.append(observation.id)
     if observation.result is None:
         return
     vantage, evidence = observation.vantage, observation.id
     if isinstance(observation, PingObservation | TcpObservation):
         one.rtt(vantage, observation.result.rtts_ms, evidence)
+        if isinstance(observation, TcpObservation) and observation.result.open is not False:
+            _keep(one.connects, vantage, observation.result.rtts_ms, evidence)
+            one.tried("port", vantage, observation.result.rtts_ms, 0, evidence)
     elif isinstance(observation, TraceObservation):
         one.rtt(
             vantage,
@@ -238,23 +256,19 @@ def _take(one: _Gathered, observation: Observation) -> None:
                 reply.rtt_ms
                 for hop in observation.result.hops
                 for reply in hop.replies
-                if reply.address == observation.address and _from_destination(reply.icmp)
+                if reply.address == observation.address and from_destination(reply.icmp)
             ),
             evidence,
         )
     elif isinstance(observation, TlsObservation):
-        one.rtt(vantage, (observation.result.tcp_rtt_ms,), evidence)
-        least_ms = observation.result.handshake_ms
-        _keep(one.handshakes, vantage, (least_ms,), evidence)
-        if least_ms is not None:
-            times_ms = observation.result.handshakes_ms or (least_ms,)
-            one.late["tls"].append(_Tries(vantage, times_ms, observation.result.sent, evidence))
-        if resumed_ms := observation.result.resumed_ms:
-            one.late["resumed"].append(_Tries(vantage, resumed_ms, len(resumed_ms), evidence))
-            _keep(one.sessions, vantage, resumed_ms, evidence)
-        if observation.result.hello_ms is not None:
-            greeting = (observation.result.hello_ms,)
-            one.late["hello"].append(_Tries(vantage, greeting, observation.result.sent, evidence))
+        result = observation.result
+        one.rtt(vantage, (result.tcp_rtt_ms,), evidence)
+        _keep(one.connects, vantage, (result.tcp_rtt_ms,), evidence)
+        _keep(one.handshakes, vantage, (result.handshake_ms,), evidence)
+        _keep(one.sessions, vantage, result.resumed_ms, evidence)
+        one.tried("tls", vantage, result.handshakes_ms or (result.handshake_ms,), result.sent, evidence)
+        one.tried("resumed", vantage, result.resumed_ms, len(result.resumed_ms), evidence)
+        one.tried("hello", vantage, (result.hello_ms,), result.sent, evidence)
     elif isinstance(observation, HttpObservation):
         _take_pages(one, vantage, observation.result, evidence)
         one.responses.append(observation)
@@ -267,13 +281,12 @@ def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str)
         ("static", result.static_ttfb_ms),
     )
     for layer, times_ms in pages:
-        if times_ms:
-            one.late[layer].append(_Tries(vantage, times_ms, len(times_ms), evidence))
-            if result.url is not None and result.url.startswith("https:"):
-                _keep(one.sessions, vantage, times_ms, evidence)
+        one.tried(layer, vantage, times_ms, 0, evidence)
+        if result.url is not None and result.url.startswith("https:"):
+            _keep(one.sessions, vantage, times_ms, evidence)
 
 
-def _from_destination(icmp: tuple[int, int] | None) -> bool:
+def from_destination(icmp: tuple[int, int] | None) -> bool:
     """Whether a reply is the destination's own: a NAT may send time exceeded from the destination's address.
 
     No ICMP means TCP (or a recorded trace that does not say), 0 and 129 are echo replies, 3/3 and 1/4 are
@@ -319,7 +332,8 @@ def _pops(
         transport = one.rtts.get(vantage.id)
         edge_ms = None if transport is None else transport.rtt_ms
         page_ms = min((each for each in response.result.ttfb_ms if each >= LEAST_RTT_MS), default=None)
-        for claim in pop_claims(address, response.result.headers):
+        headers = {name.lower(): value for name, value in response.result.headers.items()}
+        for claim in pop_claims(address, headers):
             least_ms = edge_ms if claim.meaning == "edge_pop" else page_ms
             within = None
             if least_ms is not None:

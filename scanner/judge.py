@@ -140,7 +140,8 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
             )
             for one in gathered[endpoint.id].values()
         ]
-        path = paths.judge_path(traces, placed, trusted, inputs.territory, thresholds)
+        abroad = frozenset(one.address for one in judged if one.location == "outside")
+        path = paths.judge_path(traces, placed, trusted, inputs.territory, thresholds, abroad)
         verdicts.append(combine(endpoint.id, judged, path, _resolution(endpoint, own[endpoint.id])))
     verdicts = dependencies.judged(verdicts, claims, special, inputs.territory, thresholds)
     faults = {
@@ -254,9 +255,7 @@ def _doubtful(judgement: Judgement) -> Iterator[str]:
 
 def _blind(inputs: Inputs) -> Iterator[str]:
     """What the places of the vantages keep a run from seeing."""
-    at_home = [
-        inputs.territory.contains(one.latitude, one.longitude) for one in inputs.vantages if one.probes
-    ]
+    at_home = [inputs.territory.is_home(one.latitude, one.longitude) for one in inputs.vantages if one.probes]
     if all(at_home):
         yield (
             "no vantage is abroad: an address that is at several places at once, and a name that is answered"

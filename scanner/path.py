@@ -5,7 +5,7 @@ vantage that saw its address), then by what the families of sources say, as far 
 router is at home is believed only where some vantage at home was answered as soon as that. Special-purpose
 addresses place nowhere, nor does space that is squatted on, of which physics rules out all that is claimed:
 like silent hops they are not counted either way. A round trip too short for any foreign land and back is
-domestic whatever hops say.
+domestic whatever hops say; a way to an address that is abroad is not, whatever hops do not say.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from geodata.territory import Disk
 from probes.observation import TraceObservation
 from scanner.anycast import EDGE_MEANINGS
 from scanner.claims import PLACE_MEANINGS, SELF_DECLARED
-from scanner.evidence import LEAST_RTT_MS
+from scanner.evidence import LEAST_RTT_MS, from_destination
 from scanner.verdict import Border
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility, Territory
@@ -180,7 +180,7 @@ def _votes(
 
 
 def _at_home(vantage: Vantage, territory: Territory) -> bool:
-    return territory.contains(vantage.latitude, vantage.longitude)
+    return territory.is_home(vantage.latitude, vantage.longitude)
 
 
 def traces_from_home(
@@ -218,7 +218,7 @@ def upstream(traces: Iterable[TraceObservation], hops: Mapping[str, PlacedHop]) 
             if reply.address != one.address and hops[reply.address].place in {"home", "abroad"}
         ]
         if placed:
-            ttl, hop = placed[-1]
+            ttl, hop = max(placed, key=lambda each: (each[0], each[1].place == "abroad"))
             found = Upstream(hop, beside=ttls.get(one.address) == ttl + 1)
             known = last.get(one.address, found)
             last[one.address] = max(known, found, key=lambda each: (each.hop.place == "abroad", each.beside))
@@ -231,8 +231,12 @@ def judge_path(
     vantages: Mapping[str, Vantage],
     territory: Territory,
     thresholds: Thresholds,
+    abroad: Collection[str] = (),
 ) -> Way:
-    """The way to one endpoint from ``traces``, which are those from home; ``hops`` are hops and targets."""
+    """The way to one endpoint from ``traces``, which are those from home; ``hops`` are hops and targets.
+
+    ``abroad`` are those of its addresses that are judged to be there.
+    """
     if not traces:
         return Way()
     front = next(iter(sorted(fronts(traces, hops).items())), None)
@@ -252,6 +256,11 @@ def judge_path(
             border,
             scrubbed,
         )
+    for trace in traces:
+        if trace.address in abroad:
+            return Way(
+                reason=f"No hop abroad answered before {trace.address}, which is abroad.", scrubbed=scrubbed
+            )
     shown = [_stays(trace, hops, vantages[trace.vantage], territory, thresholds) for trace in traces]
     if True in shown and False not in shown:
         domestic = tuple(trace.id for trace, stays in zip(traces, shown, strict=True) if stays)
@@ -267,7 +276,7 @@ def judge_path(
 
 def _before(trace: TraceObservation) -> list[str]:
     """The addresses on the way, in its order, without the target's."""
-    hops = trace.result.hops if trace.result else ()
+    hops = sorted(trace.result.hops, key=lambda hop: hop.ttl) if trace.result else ()
     return [reply.address for hop in hops for reply in hop.replies if reply.address != trace.address]
 
 
@@ -301,7 +310,10 @@ def _stays(
         reply.rtt_ms
         for hop in trace.result.hops
         for reply in hop.replies
-        if reply.address == trace.address and reply.rtt_ms is not None and reply.rtt_ms >= LEAST_RTT_MS
+        if reply.address == trace.address
+        and from_destination(reply.icmp)
+        and reply.rtt_ms is not None
+        and reply.rtt_ms >= LEAST_RTT_MS
     ]
     if times_ms:
         # Light covers twice the radius there and back: less than to the nearest foreign land and back.

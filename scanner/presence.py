@@ -49,7 +49,7 @@ def foreign_pop(case: Case) -> AddressVerdict | None:
         pop
         for pop in case.pops
         if pop.claim.country not in {None, case.home}
-        and case.territory.contains(pop.vantage.latitude, pop.vantage.longitude)
+        and case.territory.is_home(pop.vantage.latitude, pop.vantage.longitude)
     ]
     pop = (abroad or case.pops)[0]
     network = pop.claim.network or "A content network"

@@ -1,8 +1,14 @@
-"""Rule 5: constraints that settle where a host is, whatever is claimed of it."""
+"""Rule 5: constraints that settle where a host is, whatever is claimed of it.
+
+What several constraints have in common is where a host is only if one host answered them all. Of several at
+one address, each abroad and near to another vantage, what their disks have in common may well be at home; and
+one at home may answer who asks at home, while what the disks have in common is abroad. So *inside* must be
+what one constraint leaves by itself, and *outside* too where a vantage at home was answered.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scanner.case import down, of, up
 from scanner.relay import late_page
@@ -12,50 +18,92 @@ if TYPE_CHECKING:
 
     from geodata.territory import Feasibility
     from scanner.case import Case
-    from scanner.evidence import Constraint
+    from scanner.evidence import Basis, Constraint
     from scanner.verdict import AddressVerdict, Assurance, Location
+
+_STRENGTH: Final = ("proved", "bounded")
+_WHO: Final[dict[Basis, str]] = {
+    "transport": "It",
+    "port": "Its port",
+    "key": "The holder of its certificate's key",
+    "session": "The holder of its TLS session's keys",
+}
+
+
+class _Proof(NamedTuple):
+    """How surely a place is settled, by which constraint, all that it is among, and what is left."""
+
+    assurance: Assurance
+    nearest: Constraint
+    constraints: Sequence[Constraint]
+    feasible: Feasibility
 
 
 def territory(case: Case) -> AddressVerdict | None:
-    """The constraints settle it: inside or outside, proved or bounded.
-
-    Where TLS was measured, a proof of *inside* must hold for the holder of the certificate's key as well:
-    a front at home that passes octets on to a machine abroad answers packets from home too.
-    """
-    if not case.evidence.transport:
+    """The constraints settle it: inside or outside, proved or bounded."""
+    settled = _settled(case.transport) if case.evidence.transport else None
+    if settled is None:
         return None
-    constraints, transport = case.evidence.transport, _settled(case.transport)
-    if transport is not None and transport[0] == "outside" and _asked_at_home(case):
-        constraints, transport = _alone(case)
-    if transport is None:
+    location = settled[0]
+    proof = _inside(case) if location == "inside" else _outside(case, settled[1])
+    if proof is None:
         return None
-    location, assurance = transport
-    if location == "inside" and (case.pops or late_page(case) is not None):
-        return None  # an edge, by its own word or by what its lateness allows, however near it is
-    who = ""
-    if location == "inside" and case.key is not None:
-        key = _settled(case.key)
-        if key is None or key[0] != "inside":
-            return None
-        assurance = max(transport, key, key=_by_assurance)[1]
-        constraints = case.evidence.key
-        held = "TLS session's keys" if constraints[0].basis == "session" else "certificate's key"
-        who = f"The holder of its {held}"
-    feasible = case.key if who and case.key is not None else case.transport
     return case.verdict(
         "territory",
         location,
-        assurance,
-        _reason(case, constraints, location, assurance, who or "It"),
-        [one.evidence for one in constraints],
-        feasible.countries,
+        proof.assurance,
+        _reason(case, proof, location),
+        [one.evidence for one in proof.constraints],
+        proof.feasible.countries,
         speed_km_per_ms_rtt=case.thresholds.speed_km_per_ms_rtt,
         city_population=case.thresholds.city_population,
     )
 
 
-def _by_assurance(found: tuple[Location, Assurance]) -> int:
-    return ("proved", "bounded").index(found[1])
+def _inside(case: Case) -> _Proof | None:
+    """The weakest proof of *inside* of those that must all hold.
+
+    It must hold for whoever takes connections and for the holder of the certificate's key too, where these
+    were measured: a front at home that passes on what comes to machines abroad answers packets from home.
+    """
+    if case.pops or late_page(case) is not None:
+        return None  # an edge, by its own word or by what its lateness allows, however near it is
+    weakest: _Proof | None = None
+    for constraints in (case.evidence.port, case.evidence.transport, case.evidence.key):
+        if not constraints:
+            continue
+        # Other countries' land is feasible for who asks from there.
+        proof = _alone(case, [one for one in constraints if _is_home(case, one)], "inside")
+        if proof is None:
+            return None
+        if weakest is None or _STRENGTH.index(proof.assurance) >= _STRENGTH.index(weakest.assurance):
+            weakest = proof._replace(constraints=constraints)
+    return weakest
+
+
+def _outside(case: Case, assurance: Assurance) -> _Proof | None:
+    constraints = case.evidence.transport
+    if any(_is_home(case, one) for one in constraints):
+        return _alone(case, constraints, "outside")
+    return _Proof(assurance, constraints[0], constraints, case.transport)
+
+
+def _alone(case: Case, constraints: Sequence[Constraint], location: Location) -> _Proof | None:
+    """The best proof of a location that one constraint is, the nearest of such."""
+    best: _Proof | None = None
+    for one in constraints:
+        feasible = case.territory.assess([one.disk])
+        settled = _settled(feasible)
+        if settled is None or settled[0] != location:
+            continue
+        if settled[1] == "proved":
+            return _Proof("proved", one, (one,), feasible)
+        best = best or _Proof("bounded", one, (one,), feasible)
+    return best
+
+
+def _is_home(case: Case, constraint: Constraint) -> bool:
+    return case.territory.is_home(constraint.vantage.latitude, constraint.vantage.longitude)
 
 
 def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:
@@ -67,39 +115,21 @@ def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:
     return ("inside" if feasible.home_cities else "outside"), "bounded"
 
 
-def _asked_at_home(case: Case) -> bool:
-    return any(
-        case.territory.contains(one.vantage.latitude, one.vantage.longitude)
-        for one in case.evidence.transport
-    )
-
-
-def _alone(case: Case) -> tuple[tuple[Constraint, ...], tuple[Location, Assurance] | None]:
-    """The best of the constraints that show by themselves that it is outside, and what that shows; or None.
-
-    Disks are laid over each other because one host answers them all. Of several at one address one at home
-    may answer who asks at home, and what the disks still have in common may be anywhere.
-    """
-    shown = (((one,), _settled(case.territory.assess([one.disk]))) for one in case.evidence.transport)
-    outside = [(one, found) for one, found in shown if found is not None and found[0] == "outside"]
-    return min(outside, key=lambda each: _by_assurance(each[1]), default=((), None))
-
-
-def _reason(case: Case, constraints: Sequence[Constraint], location: str, assurance: str, who: str) -> str:
-    near = constraints[0]
+def _reason(case: Case, proof: _Proof, location: Location) -> str:
+    near = proof.nearest
     country = case.territory.country_name
     place = near.vantage.city or near.vantage.id
-    says = f"{who} answered {of(near)}: at most {up(near.radius_km)} km away"
-    if location == "inside" and assurance == "proved":
+    says = f"{_WHO[near.basis]} answered {of(near)}: at most {up(near.radius_km)} km away"
+    if proof.assurance == "proved" and location == "inside":
         foreign_km = case.territory.nearest_foreign_km(near.vantage.latitude, near.vantage.longitude)
-        if near.radius_km < foreign_km:
-            return f"{says}; the nearest foreign land is {down(foreign_km)} km from {place}."
-        return f"{says}, and the other vantages' times rule out all foreign land within that."
-    if location == "outside" and assurance == "proved":
+        return f"{says}; the nearest foreign land is {down(foreign_km)} km from {place}."
+    if proof.assurance == "proved":
         home_km = case.territory.nearest_home_km(near.vantage.latitude, near.vantage.longitude)
         if near.radius_km < home_km:
             return f"{says}; {country} is {down(home_km)} km from {place} at the nearest."
-        return f"{says}, and the times of {len(constraints)} vantages together rule out all of {country}."
+        return (
+            f"{says}, and the times of {len(proof.constraints)} vantages together rule out all of {country}."
+        )
     left = "no foreign" if location == "inside" else f"no {country}"
     return (
         f"{says}; no border is proved, but {left} city of {case.thresholds.city_population:,} people"

@@ -1,7 +1,8 @@
 """Recorded observations: JSON Lines of ``sarhad.observation/1``, read with distrust.
 
 A record may come from another program, another year or somebody who means harm; what could not have been
-measured is refused by line and field, and never reaches a rule.
+measured is refused by line and field, and never reaches a rule. An address may be written in any of its ways
+(RFC 4291 section 2.2), and is read as RFC 5952 has it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from probes.observation import DnsObservation, Observation, TraceObservation
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
     from probes.observation import TraceResult
 
@@ -27,6 +29,7 @@ MAX_LINE: Final = 16 * 2**20  # octets
 # Python reads other forms of ISO 8601 too. Times outside these are of no clock that was set, and overflow.
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _TIMES: Final = ("1970-01-02", "9999")
+_OF_ADDRESSES: Final = frozenset({"address", "addresses", "source", "target"})  # fields that hold some
 
 
 class RecordError(Exception):
@@ -58,7 +61,7 @@ def read_observations(path: Path) -> list[Observation]:
                         f"{path}:{number}: id: {one.id!r} stands twice; first on line {seen[one.id]}"
                     )
                 seen[one.id] = number
-                observations.append(one)
+                observations.append(_spelled(one))
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
     return observations
@@ -70,11 +73,8 @@ def _faults(one: Observation) -> Iterator[str]:
     if one.address is None and not isinstance(one, DnsObservation):
         yield "address: is missing; only names are asked for without one"
     for field, address in _addresses(one):
-        forms = _forms(address)
-        if not forms:
+        if _spelling(address) is None:
             yield f"{field}: {address[:60]!r} is not an IP address"
-        elif address not in forms:  # it would be taken for another one
-            yield f"{field}: {address[:60]!r} is not in the usual form of an address; write {forms[0]!r}"
     if isinstance(one, TraceObservation) and one.result is not None:
         yield from _misplaced(one.result)
 
@@ -127,16 +127,31 @@ def _traced(result: TraceResult) -> Iterator[tuple[str, str]]:
             yield "result.multipath.links: target", link.target
 
 
-@functools.lru_cache(maxsize=1 << 16)
-def _forms(text: str) -> tuple[str, ...]:
-    """How an address is written (RFC 5952), one that holds an IPv4 one in two ways; none where it is none.
+def _spelled(one: Observation) -> Observation:
+    """The same with every address as RFC 5952 writes it."""
+    if all(_spelling(address) == address for _, address in _addresses(one)):
+        return one
+    found: Observation = msgspec.convert(_respelled(msgspec.to_builtins(one)), Observation)
+    return found
 
-    One with a zone is none, as packets carry no zones.
-    """
+
+def _respelled(value: Any, field: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: each if name == "headers" else _respelled(each, name) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_respelled(each, field) for each in value]
+    if isinstance(value, str) and field in _OF_ADDRESSES:
+        return _spelling(value) or value
+    return value
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _spelling(text: str) -> str | None:
+    """How an address is written, None if it is none; one with a zone is none, as packets carry no zone."""
     try:
-        parsed = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return ()
-    if parsed.version == 4:
-        return (str(parsed),)
-    return () if "%" in text else (str(parsed), socket.inet_ntop(socket.AF_INET6, parsed.packed))
+        return None
+    # Of ipaddress's own text of IPv4-mapped addresses the form depends on Python's version.
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    return None if "%" in text else socket.inet_ntop(family, address.packed)

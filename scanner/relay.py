@@ -76,7 +76,7 @@ def late_page(case: Case) -> Excess | None:
     """
     limits = case.thresholds
     least = limits.late_file_ms
-    little = {"error": limits.late_excess_ms, "static": least, "resumed": least}
+    little = {"error": limits.late_excess_ms, "port": least, "static": least, "resumed": least}
     for one in _tried(case).values():
         if one.layer in little:
             if _even(one, little[one.layer], limits.even_share):
@@ -126,7 +126,9 @@ def _even(excess: Excess, limit_ms: float, share: float, least_ms: float = 0.0) 
 
 
 def _steady(excess: Excess, thresholds: Thresholds) -> bool:
-    return excess.spread_ms <= max(thresholds.steady_share * excess.excess_ms, _STEADY_MS)
+    return excess.timed >= _LEAST_TIMED and excess.spread_ms <= max(
+        thresholds.steady_share * excess.excess_ms, _STEADY_MS
+    )
 
 
 def _alike(one: Excess, page: Excess | None, thresholds: Thresholds) -> bool:

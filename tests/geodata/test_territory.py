@@ -57,6 +57,29 @@ class TestBorders:
         assert pakistan.country_at(latitude, longitude) == country
         assert pakistan.contains(latitude, longitude) == (country == "PK")
 
+    def test_a_city_whose_code_has_no_land_is_whose_land_it_is_on(self) -> None:
+        """Réunion is France by its borders, and RE by its code."""
+        around = Territory.load("FR").assess([Disk(-20.88, 55.45, 150)])
+        assert (around.home, around.foreign_cities) == (True, ())
+        assert {city.country for city in around.home_cities} == {"RE"}
+
+    @pytest.mark.parametrize(
+        ("country", "latitude", "longitude", "home"),
+        [
+            ("PK", 24.80, 67.03, True),  # Clifton, Karachi: half a kilometre off the map's coast
+            ("PK", 24.81, 66.98, True),  # its port
+            ("US", 25.7617, -80.1918, True),  # Miami
+            ("PK", *KARACHI, True),
+            ("PK", 31.634, 74.872, False),  # Amritsar
+            ("PK", 24.70, 66.90, False),  # at sea
+            ("SG", 1.4655, 103.7578, False),  # Johor Bahru, a kilometre from Singapore
+        ],
+    )
+    def test_who_is_on_the_coast_is_at_home(
+        self, country: str, latitude: float, longitude: float, home: bool
+    ) -> None:
+        assert Territory.load(country).is_home(latitude, longitude) == home
+
     @pytest.mark.parametrize(
         ("latitude", "longitude", "distance"),
         [

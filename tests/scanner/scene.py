@@ -12,6 +12,8 @@ from probes.observation import (
     Observation,
     PingObservation,
     PingResult,
+    TcpObservation,
+    TcpResult,
     TlsObservation,
     TlsResult,
 )
@@ -49,6 +51,17 @@ def ping(vantage: str, *rtts_ms: float, address: str = ADDRESS, number: int = 0)
         time=TIME,
         result=PingResult(method="icmp", sent=max(1, len(rtts_ms)), rtts_ms=rtts_ms),
         error=None if rtts_ms else "timeout",
+    )
+
+
+def tcp(vantage: str, *rtts_ms: float, number: int = 0) -> Observation:
+    return TcpObservation(
+        id=f"tcp-{vantage}-{number}",
+        vantage=vantage,
+        endpoint="e",
+        address=ADDRESS,
+        time=TIME,
+        result=TcpResult(port=5432, sent=max(1, len(rtts_ms)), rtts_ms=rtts_ms, open=True),
     )
 
 

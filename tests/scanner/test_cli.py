@@ -236,12 +236,6 @@ class TestJudge:
             ({"address": "zzz"}, "address: 'zzz' is not an IP address"),
             ({"address": "fe80::1%eth0"}, "is not an IP address"),
             ({"address": None}, "address: is missing"),
-            ({"address": "2001:DB8:0::7"}, "address: '2001:DB8:0::7' is not in the usual form"),
-            ({"address": "2001:DB8:0::7"}, "write '2001:db8::7'"),
-            (
-                {"kind": "dns", "address": None, "result": {"question": "x", "addresses": ["2001:db8::0"]}},
-                "result.addresses: '2001:db8::0' is not in the usual form",
-            ),
             ({"time": "yesterday\x1b[2J"}, "is not a time as in RFC 3339"),
             ({"time": "2026-01-01T00:00:00"}, "does not say its zone"),
             ({"time": "2026-W23-1T00:00:00Z"}, "is not a time as in RFC 3339"),

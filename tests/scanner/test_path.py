@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from probes.observation import Hop, Reply, TraceObservation, TraceResult
@@ -35,6 +36,17 @@ def trace(vantage: str, *hops: tuple[str, float | None], last_ms: float | None =
             ),
         ),
     )
+
+
+def far_hops(one: TraceObservation, start: int) -> tuple[Hop, ...]:
+    """The hops of a trace, each ``start`` farther."""
+    hops = one.result.hops if one.result else ()
+    return tuple(msgspec.structs.replace(hop, ttl=hop.ttl + start) for hop in hops)
+
+
+def with_hops(one: TraceObservation, *hops: Hop) -> TraceObservation:
+    assert one.result is not None
+    return msgspec.structs.replace(one, result=msgspec.structs.replace(one.result, hops=hops))
 
 
 def said(country: str, asn: int, network: str | None = None) -> tuple[Claim, ...]:
@@ -137,6 +149,21 @@ class TestWay:
     def test_a_round_trip_too_short_for_abroad_stays_whatever_hops_say(self) -> None:
         assert way(trace("khi", ("198.18.5.1", 0.5), last_ms=0.9)).kind == "domestic"
 
+    def test_no_way_to_an_address_abroad_is_domestic(self) -> None:
+        traces = [trace("khi", ("198.18.1.1", 0.5))]
+        home = traces_from_home(traces, VANTAGES, pakistan())
+        assert judge_path(home, placed(*traces), VANTAGES, pakistan(), THRESHOLDS).kind == "domestic"
+        found = judge_path(home, placed(*traces), VANTAGES, pakistan(), THRESHOLDS, {ADDRESS})
+        assert (found.kind, found.reason) == (
+            "unknown",
+            f"No hop abroad answered before {ADDRESS}, which is abroad.",
+        )
+
+    def test_a_nat_that_answers_in_the_targets_name_is_not_the_target(self) -> None:
+        nat = Hop(ttl=1, replies=(Reply(address=ADDRESS, rtt_ms=0.9, icmp=(11, 0)),))
+        far = trace("khi", ("198.18.5.1", 80.0), last_ms=120.0)
+        assert way(with_hops(far, nat, *far_hops(far, 1))).kind == "unknown"
+
     def test_traces_from_abroad_say_nothing(self) -> None:
         assert way(trace("fra", ("198.18.2.1", 1))).kind == "unknown"
 
@@ -157,6 +184,19 @@ class TestUpstream:
 
     def test_before_silence(self) -> None:
         assert self.found(trace("khi", ("198.18.1.1", 0.4), last_ms=None)) == ("home", False)
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_of_two_at_one_distance_one_abroad_counts(self, order: tuple[int, int]) -> None:
+        both = (Reply(address="198.18.1.1", rtt_ms=11.0), Reply(address="198.18.2.1", rtt_ms=90.0))
+        one = trace("khi")
+        split = Hop(ttl=1, replies=tuple(both[number] for number in order))
+        assert self.found(with_hops(one, split, *far_hops(one, 1)))[0] == "abroad"
+
+    def test_hops_are_recorded_in_any_order(self) -> None:
+        one = trace("khi", ("198.18.1.1", 0.4), ("198.18.2.1", 90.0), last_ms=91.0)
+        turned = with_hops(one, *reversed(far_hops(one, 0)))
+        assert self.found(turned) == self.found(one) == ("abroad", True)
+        assert way(turned).border == way(one).border
 
     @pytest.mark.parametrize("turned", [False, True])
     def test_of_several_traces_one_abroad_counts_and_then_the_one_right_before_it(

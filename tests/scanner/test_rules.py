@@ -14,9 +14,12 @@ from probes.observation import (
     DnsResult,
     Hop,
     HttpObservation,
+    HttpResult,
     Observation,
     PingObservation,
     Reply,
+    TlsObservation,
+    TlsResult,
     TraceObservation,
     TraceResult,
 )
@@ -24,7 +27,19 @@ from scanner.evidence import gather
 from scanner.path import PlacedHop, Upstream, Way
 from scanner.rules import judge_address
 from scanner.verdict import AddressVerdict, combine
-from tests.scanner.scene import ADDRESS, PLACES, THRESHOLDS, TIME, VANTAGES, claim, http, pakistan, ping, tls
+from tests.scanner.scene import (
+    ADDRESS,
+    PLACES,
+    THRESHOLDS,
+    TIME,
+    VANTAGES,
+    claim,
+    http,
+    pakistan,
+    ping,
+    tcp,
+    tls,
+)
 
 if TYPE_CHECKING:
     import random
@@ -72,11 +87,21 @@ class TestTerritory:
         assert verdict.location == "inside"
         assert verdict.assurance == "bounded", "India is feasible, but no city of it"
 
-    def test_two_vantages_together_prove_what_neither_does(self) -> None:
-        alone = judge([ping("khi", 6)])
-        assert alone.assurance != "proved"
-        both = judge([ping("khi", 6), ping("isb", 6)])
-        assert both.location in {"inside", "undetermined", "edge"}
+    def test_several_abroad_have_home_in_common(self) -> None:
+        """What answers Lahore from Jammu, and Islamabad from Kabul, is not in Pakistan."""
+        apart = [ping("lhe", 2.54), ping("isb", 2.9), ping("khi", 15.3), ping("dxb", 19.1)]
+        assert judge(apart).location == "undetermined"
+
+    @pytest.mark.parametrize("connects_ms", [(120.0, 120.4, 121.0), (3.0, 2.6, 40.0)])
+    def test_connections_that_are_handed_on_abroad(self, connects_ms: tuple[float, ...]) -> None:
+        """A router at home answers pings itself; what it does with a port's connections tells more."""
+        assert judge([ping("khi", 0.6), tcp("khi", 0.7)]).assurance == "proved"
+        assert judge([ping("khi", 0.6), tcp("khi", *connects_ms)]).assurance != "proved"
+
+    def test_connections_that_are_handed_on_support_no_claim(self) -> None:
+        verdict = judge([*NEAR, tcp("khi", 120.0)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+        assert "it took connections from Karachi in 120.00 ms at best" in verdict.reason
 
     def test_several_times_prove_nothing_abroad_where_one_is_of_home(self) -> None:
         """Disks have a place abroad in common although each host of several may be at home."""
@@ -165,8 +190,14 @@ class TestRelay:
     """A front at home with the machine abroad is not at home."""
 
     def test_tls_that_ends_elsewhere(self) -> None:
-        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 28.9)], ALL_PK)
+        every = [tls("khi", 0.6, 28.9, number=number) for number in range(3)]
+        verdict = judge([ping("khi", 0.5), *every], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "relay")
+
+    def test_the_least_of_many_times_is_not_steady(self) -> None:
+        """Whether signing is slow, or the key far, is not seen of the least time alone."""
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 28.9, tries=20)], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
 
     def test_http_that_is_answered_elsewhere(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.4), http("khi", 111, 110)], ALL_PK)
@@ -179,7 +210,8 @@ class TestRelay:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.4), http("khi", 111, 110), odd], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "relay")
         quick = tls("khi", 0.6, never_ms, number=1)
-        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 28.9), quick], ALL_PK)
+        late = [tls("khi", 0.6, 28.9, number=number) for number in range(2, 5)]
+        verdict = judge([ping("khi", 0.5), *late, quick], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "relay")
 
     def test_a_slow_page_is_not_a_far_server(self) -> None:
@@ -262,6 +294,13 @@ class TestRelay:
         late = [http("khi", 116 + 30 * number, 115 + 40 * number, number=number) for number in range(8)]
         late = [http("khi", 115.5, 115.9, number=9), *late[1:]]
         assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK).rule == "relay"
+
+    def test_connections_that_are_taken_late_and_evenly_support_nothing(self) -> None:
+        late = [tcp("lhe", 4.0, 4.1, 4.3), tcp("khi", 23.1, 23.2)]
+        verdict = judge([*NEAR, *late], ALL_PK)
+        assert verdict.location == "undetermined"
+        assert "it takes connections 2.0 ms later than packets, evenly in 5 tries" in verdict.reason
+        assert judge([*NEAR, tcp("lhe", 2.0, 2.3, 2.5), tcp("khi", 21.1, 21.5)], ALL_PK).location == "inside"
 
     def test_slow_signing_is_not_far(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 30), http("khi", 1.2, 1.0)], ALL_PK)
@@ -355,6 +394,18 @@ class TestClaims:
     def test_home_is_not_believed_where_a_foreign_vantage_is_nearest(self) -> None:
         verdict = judge([ping("khi", 38), ping("dxb", 30)], ALL_PK)
         assert (verdict.location, verdict.rule) == ("conflicting", "unsupported-claim")
+
+    def test_a_vantage_on_the_coast_is_at_home(self) -> None:
+        coast = {"khi": VANTAGES["khi"].model_copy(update={"latitude": 24.80, "longitude": 67.03})}
+        evidence = gather([ADDRESS], [ping("khi", 2)], {ADDRESS: ALL_PK}, {}, coast, THRESHOLDS, {})
+        assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).location == "inside"
+
+    def test_what_several_times_rule_out_is_said_to_be(self) -> None:
+        verdict = judge([ping("lhe", 6), ping("khi", 7)], (claim("alpha", "AF"),))
+        assert verdict.set_aside[0].reason == (
+            "AF is ruled out by the times of 2 vantages together: it answered Lahore in 6.00 ms, at most 605"
+            " km away."
+        )
 
     @pytest.mark.parametrize(("place", "location"), [("abroad", "conflicting"), ("home", "inside")])
     def test_home_is_not_believed_behind_a_router_abroad(
@@ -488,6 +539,10 @@ class TestForeignPop:
         verdict = judge([ping("khi", 0.5), http("khi", 1.0, 1.0, self.ray("KHI"))], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "foreign-pop")
 
+    def test_names_of_headers_are_the_same_in_any_case(self) -> None:
+        answer = http("khi", 1, 1, {"CF-Ray": "8c1a2b3c4d5e6f70-KHI"})
+        assert judge([ping("khi", 0.5), answer]).rule == "foreign-pop"
+
     def test_abroad_for_who_asks_abroad(self) -> None:
         verdict = judge([*NEAR, http("sin", 96, 96, self.ray("SIN"))], ALL_PK)
         assert (verdict.location, verdict.rule) == ("edge", "foreign-pop")
@@ -577,6 +632,39 @@ class TestUnreachable:
 
         assert judge([trace((0, 0))]).assurance == "proved"
         assert judge([trace((11, 0))]).assurance is None
+
+
+class TestApplications:
+    """What comes of an application bounds how far its host is, where nothing else was measured too."""
+
+    @staticmethod
+    def _page(vantage: str, ms: float) -> Observation:
+        return http(vantage, ms, ms + 0.1)
+
+    def test_a_page_alone_places_who_sends_it(self) -> None:
+        assert judge([ping("khi"), self._page("khi", 1)]).assurance == "proved"
+        abroad = judge([self._page("fra", 1)], ALL_PK)
+        assert (abroad.location, abroad.assurance) == ("outside", "proved")
+
+    def test_a_handshake_alone_places_who_makes_it(self) -> None:
+        result = TlsResult(port=443, handshake_ms=1.0)
+        one = TlsObservation(id="t", vantage="khi", endpoint="e", address=ADDRESS, time=TIME, result=result)
+        assert judge([one]).assurance == "proved"
+
+    def test_applications_that_do_not_answer_are_unreachable_whatever_is_claimed(self) -> None:
+        silent = [
+            kind(id=kind.__name__, vantage="khi", endpoint="e", address=ADDRESS, time=TIME, error="timeout")
+            for kind in (TlsObservation, HttpObservation)
+        ]
+        assert judge(list(silent), ALL_PK).location == "unreachable"
+
+    @pytest.mark.parametrize("impossible_ms", [0.0, -80.0, 0.001])
+    def test_an_impossible_time_hides_no_relay(self, impossible_ms: float) -> None:
+        """Where a clock was set back, a time says nothing; of pages neither."""
+        times_ms = (90.0, 90.1, 90.2, 90.1, 90.3, impossible_ms)
+        result = HttpResult(url="http://e.example/", ttfb_ms=times_ms, probe_ttfb_ms=times_ms)
+        page = HttpObservation(id="h", vantage="khi", endpoint="e", address=ADDRESS, time=TIME, result=result)
+        assert judge([ping("khi", 0.6), page]).rule == "relay"
 
 
 class TestEndpoint:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from geodata.borders import shipped_land
-from geodata.city import shipped_cities
+from geodata.city import Subset, shipped_cities
 from geodata.disk import (
     BORDER_ERROR_KM,
     CITY_RADIUS,
@@ -31,7 +31,7 @@ from geodata.errors import GeodataError
 from geodata.forest import Forest
 from geodata.geojson import read_rings
 from geodata.homeland import Homeland
-from geodata.sphere import EARTH_RADIUS_KM, tightest, unit, witnesses
+from geodata.sphere import EARTH_RADIUS_KM, angle, tightest, unit, witnesses
 from geodata.survey import Countries, Survey, countries, survey
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ __all__ = [
     "Territory",
 ]
 
+_ALL_KM: Final = EARTH_RADIUS_KM * np.pi  # half way around the Earth: nothing is farther
 _FEW: Final = 8  # disks; of more, most hold a smaller one whole or the contradiction is between two
+_MANY: Final = 512  # hosts whose cities are found at once
 _FEW_VANTAGES: Final = 32  # for which the same work for all hosts is less than what each needs
 _MAX_KNOWN: Final = 16_384  # assessments kept: many addresses share vantages and round-trip times
 
@@ -72,22 +74,27 @@ class Feasibility:
     home: bool
     foreign: bool
     countries: frozenset[str]
-    home_cities: tuple[City, ...]
-    foreign_cities: tuple[City, ...]
+    home_cities: Subset
+    foreign_cities: Subset
 
     @property
     def cities(self) -> tuple[City, ...]:
         """All feasible cities, those of home first."""
-        return self.home_cities + self.foreign_cities
+        return (*self.home_cities, *self.foreign_cities)
 
 
 NOWHERE: Final = Feasibility(
-    consistent=False, home=False, foreign=False, countries=frozenset(), home_cities=(), foreign_cities=()
+    consistent=False,
+    home=False,
+    foreign=False,
+    countries=frozenset(),
+    home_cities=Subset(b""),
+    foreign_cities=Subset(b""),
 )
 
 
 def _key(disks: Iterable[Disk]) -> tuple[Disk, ...]:
-    return tuple(sorted({Disk(*disk) for disk in disks if disk.radius_km < EARTH_RADIUS_KM * np.pi}))
+    return tuple(sorted({Disk(*disk) for disk in disks if disk.radius_km < _ALL_KM}))
 
 
 class Territory:
@@ -103,6 +110,7 @@ class Territory:
         self._cities = shipped_cities()
         self._known: dict[tuple[Disk, ...], Feasibility] = {}
         self._features: dict[tuple[float, float], tuple[int, ...]] = {}
+        self._towns: dict[tuple[float, float, bool], float] = {}
         self._angles: dict[tuple[float, float, bool], float] = {}
         self.home_cities = np.array([self._is_home(city) for city in self._cities.all])
 
@@ -191,6 +199,16 @@ class Territory:
         """The great-circle distance to the nearest land of home; 0 on it."""
         return self._nearest_km(latitude, longitude, home=True)
 
+    def nearest_city_km(self, latitude: float, longitude: float, *, home: bool) -> float:
+        """How large a disk must be, at least, that a city at home (or else abroad) is surely in it."""
+        key = latitude, longitude, home
+        found = self._towns.get(key)
+        if found is None:
+            cities = self._cities.where[self.home_cities == home]
+            angles = angle(unit(latitude, longitude), cities)
+            found = self._towns[key] = float(angles.min(initial=np.inf)) * EARTH_RADIUS_KM
+        return found
+
     def _nearest_km(self, latitude: float, longitude: float, *, home: bool) -> float:
         key = latitude, longitude, home
         found = self._angles.get(key)
@@ -240,22 +258,33 @@ class Territory:
     def _assess_all(self, vantages: Sequence[tuple[float, float]], radii_km: Floats) -> Iterator[Feasibility]:
         consistent, home, foreign, *_ = self.assess_many(vantages, radii_km)
         codes, feasible = self.countries_of_many(vantages, radii_km)
-        reach = np.cos(np.minimum(grown(radii_km) + CITY_RADIUS, np.pi))
-        cosines = self._cities.where @ unit(*np.array(vantages).T).T
         names = np.array(codes, dtype=object)
-        for row in range(len(radii_km)):
+        for row, (at_home, abroad) in enumerate(self._cities_of_many(vantages, radii_km)):
             if not consistent[row]:
                 yield NOWHERE
                 continue
-            measured = np.flatnonzero(np.isfinite(radii_km[row]))
-            cities = np.all(cosines[:, measured] >= reach[row, measured], axis=1)
             yield Feasibility(
                 consistent=True,
                 home=bool(home[row]),
                 foreign=bool(foreign[row]),
                 countries=frozenset(names[feasible[row]].tolist()),
-                home_cities=self._cities_of(cities & self.home_cities),
-                foreign_cities=self._cities_of(cities & ~self.home_cities),
+                home_cities=at_home,
+                foreign_cities=abroad,
+            )
+
+    def _cities_of_many(
+        self, vantages: Sequence[tuple[float, float]], radii_km: Floats
+    ) -> Iterator[tuple[Subset, Subset]]:
+        """The cities that are feasible for each host, at home and abroad."""
+        reach = np.cos(np.minimum(grown(radii_km) + CITY_RADIUS, np.pi))
+        cosines = unit(*np.array(vantages).T) @ self._cities.where.T
+        for start in range(0, len(radii_km), _MANY):
+            some = reach[start : start + _MANY]
+            held = np.ones((len(some), len(self.home_cities)), dtype=bool)
+            for column, cosine in enumerate(cosines):
+                held &= cosine >= some[:, column, None]
+            yield from zip(
+                Subset.each(held & self.home_cities), Subset.each(held & ~self.home_cities), strict=True
             )
 
     def assess_many(self, vantages: Sequence[tuple[float, float]], radii_km: Floats) -> Survey:
@@ -306,12 +335,9 @@ class Territory:
             home=bool(np.any(covered & self.home_features)),
             foreign=bool(np.any(covered & self.foreign_features)),
             countries=frozenset(self.land.codes[index] or "??" for index in np.flatnonzero(covered)),
-            home_cities=self._cities_of(cities & self.home_cities),
-            foreign_cities=self._cities_of(cities & ~self.home_cities),
+            home_cities=next(Subset.each(cities[None] & self.home_cities)),
+            foreign_cities=next(Subset.each(cities[None] & ~self.home_cities)),
         )
-
-    def _cities_of(self, which: Bools) -> tuple[City, ...]:
-        return tuple(map(self._cities.all.__getitem__, np.flatnonzero(which).tolist()))
 
     def _is_home(self, city: City) -> bool:
         """By the code that the city has; by the land where a file says what home is."""

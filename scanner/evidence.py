@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from geodata.sources.pop import pop_claims
 from geodata.territory import Disk
@@ -142,13 +142,12 @@ class _Minimum:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Tries:
-    """Answers of an application to one vantage; ``count`` may be more than there are times."""
+class _Tries(NamedTuple):
+    """Answers of an application to one vantage; ``tries`` may be more than there are times."""
 
     vantage: str
     times_ms: tuple[float, ...]
-    count: int
+    tries: int
     evidence: str
 
 
@@ -175,17 +174,20 @@ class _Gathered:
         times = tuple(one for one in times_ms if one is not None and one >= LEAST_RTT_MS)
         if times:
             self.late[layer].append(_Tries(vantage, times, max(sent, len(times)), evidence))
-            self.rtt(vantage, times, evidence)
+            _keep_least(self.rtts, vantage, min(times), evidence)
 
 
 def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> None:
-    for time_ms in times_ms:
-        if time_ms is None or time_ms < LEAST_RTT_MS:
-            continue
-        known = minima.get(vantage)
-        # Equal times are decided by the id, so that the order of observations never matters.
-        if known is None or (time_ms, evidence) < (known.rtt_ms, known.evidence):
-            minima[vantage] = _Minimum(time_ms, evidence)
+    times = [one for one in times_ms if one is not None and one >= LEAST_RTT_MS]
+    if times:
+        _keep_least(minima, vantage, min(times), evidence)
+
+
+def _keep_least(minima: dict[str, _Minimum], vantage: str, time_ms: float, evidence: str) -> None:
+    known = minima.get(vantage)
+    # Equal times are decided by the id, so that the order of observations never matters.
+    if known is None or (time_ms, evidence) < (known.rtt_ms, known.evidence):
+        minima[vantage] = _Minimum(time_ms, evidence)
 
 
 def gather(
@@ -363,7 +365,7 @@ def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, 
                 transport_ms=one.rtts[vantage].rtt_ms,
                 excess_ms=least_ms,
                 spread_ms=times[min(max(2, len(times) // 8), len(times) - 1)][0] - least_ms,
-                tries=sum(each.count for each in tries),
+                tries=sum(each.tries for each in tries),
                 timed=len(times),
                 evidence=tuple(each.evidence for each in tries),
             )

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from probes.observation import DnsObservation, PingObservation, TraceObservation
 from scanner import path as paths
@@ -47,9 +47,10 @@ if TYPE_CHECKING:
     from scanner.register import Endpoint, Register
     from scanner.verdict import EndpointVerdict
 
+_T = TypeVar("_T")
 
 _NOT_ASKED: Final = frozenset({"cancelled", "unsupported"})
-_BATCH: Final = 2048  # places that are assessed at once
+_BATCH: Final = 2048  # places, and what else is taken many at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     )
 
 
-def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
 
 
@@ -185,8 +186,8 @@ def compose(
     answering = {one.vantage for one in observations if one.result is not None}
     asked = {one.vantage for one in observations}
     digest = hashlib.sha256()
-    for one in observations:
-        digest.update(encode_observations([one]))
+    for some in _batches(observations):
+        digest.update(encode_observations(some))
     return Run(
         id=f"{started[:19].replace(':', '')}Z-{digest.hexdigest()[:12]}",
         started=started,

@@ -92,6 +92,9 @@ def _alone(case: Case, constraints: Sequence[Constraint], location: Location) ->
     """The best proof of a location that one constraint is, the nearest of such."""
     best: _Proof | None = None
     for one in constraints:
+        place = one.vantage.latitude, one.vantage.longitude
+        if one.radius_km > case.territory.nearest_city_km(*place, home=location == "outside"):
+            continue  # a city elsewhere is in it
         feasible = case.territory.assess([one.disk])
         settled = _settled(feasible)
         if settled is None or settled[0] != location:

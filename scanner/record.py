@@ -61,7 +61,8 @@ def read_observations(path: Path) -> list[Observation]:
                         f"{path}:{number}: id: {one.id!r} stands twice; first on line {seen[one.id]}"
                     )
                 seen[one.id] = number
-                observations.append(_spelled(one))
+                odd = any(":" in address and _spelling(address) != address for _, address in _addresses(one))
+                observations.append(_spelled(one) if odd else one)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
     return observations
@@ -79,16 +80,17 @@ def _faults(one: Observation) -> Iterator[str]:
         yield from _misplaced(one.result)
 
 
-def _untimely(text: str) -> Iterator[str]:
+@functools.lru_cache(maxsize=1 << 10)  # records that stand together were made at the same time
+def _untimely(text: str) -> tuple[str, ...]:
     try:
         zone = datetime.fromisoformat(text).tzinfo
     except ValueError:
-        yield f"time: {text[:40]!r} is not a time as in RFC 3339"
-        return
+        return (f"time: {text[:40]!r} is not a time as in RFC 3339",)
     if zone is None:
-        yield f"time: {text!r} does not say its zone; end it with Z for UTC"
-    elif not (_TIME.fullmatch(text) and _TIMES[0] < text < _TIMES[1]):
-        yield f"time: {text[:40]!r} is not a time as in RFC 3339, such as 2026-06-01T09:30:00Z"
+        return (f"time: {text!r} does not say its zone; end it with Z for UTC",)
+    if not (_TIME.fullmatch(text) and _TIMES[0] < text < _TIMES[1]):
+        return (f"time: {text[:40]!r} is not a time as in RFC 3339, such as 2026-06-01T09:30:00Z",)
+    return ()
 
 
 def _misplaced(result: TraceResult) -> Iterator[str]:
@@ -129,8 +131,6 @@ def _traced(result: TraceResult) -> Iterator[tuple[str, str]]:
 
 def _spelled(one: Observation) -> Observation:
     """The same with every address as RFC 5952 writes it."""
-    if all(_spelling(address) == address for _, address in _addresses(one)):
-        return one
     found: Observation = msgspec.convert(_respelled(msgspec.to_builtins(one)), Observation)
     return found
 

@@ -12,6 +12,7 @@ so does a header that names its network and no place.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from geodata.airport import LICENCE, METRO_RADIUS_KM, VERSION
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FAMILY: Final = "http-pop"
 MAX_VALUE: Final = 512  # characters of a header that are read
+_TELLING: Final = {form.header for form in FORMS} | {form.beside[0] for form in FORMS if form.beside}
 
 
 def pop_claims(address: str, headers: Mapping[str, str]) -> tuple[Claim, ...]:
@@ -37,13 +39,19 @@ def pop_claims(address: str, headers: Mapping[str, str]) -> tuple[Claim, ...]:
     network that no header places has one claim. Raises
     :class:`~geodata.errors.GeodataError` for what is no address.
     """
-    prefix = alone(address)
+    telling = headers.keys() & _TELLING
+    return _claims(alone(address), tuple((name, headers[name][:MAX_VALUE]) for name in sorted(telling)))
+
+
+@lru_cache(maxsize=1 << 12)  # one answers all vantages alike
+def _claims(prefix: str, told: tuple[tuple[str, str], ...]) -> tuple[Claim, ...]:
+    headers = dict(told)
     claims: dict[Claim, None] = {}
     known: set[str] = set()
     for form in FORMS:
         if form.header not in headers:
             continue
-        value = headers[form.header][:MAX_VALUE]
+        value = headers[form.header]
         if form.beside is not None:
             name, beginning = form.beside
             value = value if headers.get(name, "").startswith(beginning) else ""

@@ -69,14 +69,17 @@ def relay(case: Case) -> AddressVerdict | None:
 
 
 def late_page(case: Case) -> Excess | None:
-    """What takes little work and comes so late, and so evenly, that it need not be made here.
+    """What comes of an application so late, and so evenly, that it need not be made here.
 
     This accuses nobody: a page may take the same work each time. But neither does it support that what makes
     the page is where the host is.
     """
     limits = case.thresholds
-    least = limits.late_file_ms
-    little = {"error": limits.late_excess_ms, "port": least, "static": least, "resumed": least}
+    little = {
+        "error": limits.late_excess_ms,
+        "port": limits.late_file_ms,
+        "static": limits.late_file_ms,
+    }
     for one in _tried(case).values():
         if one.layer in little:
             if _even(one, little[one.layer], limits.even_share):
@@ -93,10 +96,17 @@ def late_page(case: Case) -> Excess | None:
 def late_key(case: Case) -> Excess | None:
     """The same of the TLS handshake, where what needs no signature, if there is any, comes no sooner.
 
-    Where there is none, nothing tells work from way, and a handshake that is very late need not be even.
+    Without pages what a session takes to be resumed is enough; without that, nothing tells work from way, and
+    a handshake that is very late need not be even.
     """
     found, limits = _tried(case), case.thresholds
-    tls, soon = found.get("tls"), _soonest_ms(found)
+    tls, resumed, soon = found.get("tls"), found.get("resumed"), _soonest_ms(found)
+    if (
+        resumed is not None
+        and "page" not in found
+        and _even(resumed, limits.late_tls_excess_ms, limits.even_share)
+    ):
+        return resumed
     if tls is None:
         return None
     if soon is None and tls.excess_ms > limits.tls_excess_ms:

@@ -316,7 +316,7 @@ class TestRelay:
 
     @pytest.mark.parametrize(
         ("excess_ms", "location", "rule"),
-        [(4.2, "edge", "relay"), (1.2, "undetermined", "unsupported-claim"), (0.9, "inside", "claims")],
+        [(4.2, "edge", "relay"), (1.4, "undetermined", "unsupported-claim"), (1.2, "inside", "claims")],
     )
     def test_a_handshake_that_signs_nothing_and_is_late_is_far(
         self, excess_ms: float, location: str, rule: str

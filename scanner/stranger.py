@@ -46,9 +46,9 @@ def strangers(
 ) -> dict[str, Doubt]:
     """The vantages that all their neighbours, in several networks, answered late."""
     found: defaultdict[str, list[_Neighbour]] = defaultdict(list)
-    beside = _beside(vantages.values())
-    for one in seen if beside else ():
-        for name, neighbour in _neighbours(one, beside, vantages):
+    places = _Places(vantages.values())
+    for one in seen:
+        for name, neighbour in _neighbours(one, places, vantages):
             found[name].append(neighbour)
     return {
         name: _doubt(name, neighbours)
@@ -61,30 +61,39 @@ def strangers(
     }
 
 
-def _beside(vantages: Iterable[Vantage]) -> dict[str, dict[str, float]]:
-    """How far from each vantage those are that are in its neighbourhood, in km, by id."""
-    probing = [one for one in vantages if one.probes]
-    where = unit([one.latitude for one in probing], [one.longitude for one in probing])
-    found: dict[str, dict[str, float]] = {}
-    for number, one in enumerate(probing):
-        away_km = EARTH_RADIUS_KM * angle(where[number], where)
-        near = [int(other) for other in np.flatnonzero(away_km < NEAR_KM) if other != number]
-        if near:
-            found[one.id] = {probing[other].id: float(away_km[other]) for other in near}
-    return found
+class _Places:
+    """Which vantages are beside which, found out when it is asked."""
+
+    def __init__(self, vantages: Iterable[Vantage]) -> None:
+        self._probing = [one for one in vantages if one.probes]
+        self._where = unit([one.latitude for one in self._probing], [one.longitude for one in self._probing])
+        self._known: dict[str, dict[str, float]] = {}
+
+    def beside(self, vantage: Vantage) -> dict[str, float]:
+        """How far from a vantage's declared place the others in its neighbourhood are, in km, by id."""
+        found = self._known.get(vantage.id)
+        if found is None:
+            away_km = EARTH_RADIUS_KM * angle(unit(vantage.latitude, vantage.longitude), self._where)
+            near = {
+                self._probing[each].id: float(away_km[each]) for each in np.flatnonzero(away_km < NEAR_KM)
+            }
+            near.pop(vantage.id, None)
+            found = self._known[vantage.id] = near
+        return found
 
 
 def _neighbours(
-    seen: Seen, beside: Mapping[str, Mapping[str, float]], vantages: Mapping[str, Vantage]
+    seen: Seen, places: _Places, vantages: Mapping[str, Vantage]
 ) -> Iterator[tuple[str, _Neighbour]]:
     """Whose neighbour an address is, as another vantage shows; nobody's if it is at several places."""
-    pins = [one for one in seen.constraints if one.radius_km < NEAR_KM and one.vantage.id in beside]
+    pins = [one for one in seen.constraints if one.radius_km < NEAR_KM and places.beside(one.vantage)]
     if not pins or disjoint([one.disk for one in seen.constraints]).any():
         return
     owns = {one.vantage.id: one for one in seen.constraints}
     for pin in pins:
-        for name in beside[pin.vantage.id].keys() & owns.keys():
-            away_km = beside[pin.vantage.id][name] + pin.radius_km + vantages[name].location_error_km
+        beside = places.beside(pin.vantage)
+        for name in beside.keys() & owns.keys():
+            away_km = beside[name] + pin.radius_km + vantages[name].location_error_km
             if away_km < NEAR_KM:
                 yield name, _Neighbour(seen.address, seen.network, away_km, owns[name].rtt_ms)
 

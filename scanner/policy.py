@@ -70,7 +70,7 @@ class Thresholds(Model):
     late_tls_excess_ms: _Positive = 1.25
     page_excess_ms: _Positive = 5.0
     even_share: _Share = 0.2
-    even_page_share: _Share = 0.05
+    even_page_share: _Share = 0.08
     # ``bounded``: no foreign city of so many people is feasible.
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
     # A vantage at home that was answered sooner than this, and sooner than all others, speaks for home.

@@ -157,6 +157,7 @@ class _Gathered:
 
     rtts: dict[str, _Minimum] = field(default_factory=dict)
     connects: dict[str, _Minimum] = field(default_factory=dict)  # to a port that takes them
+    refused: dict[str, _Minimum] = field(default_factory=dict)  # to one that does not
     sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
     late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
@@ -220,7 +221,8 @@ def gather(
         address: AddressEvidence(
             address=address,
             special=special.get(address),
-            transport=_constraints(one.rtts, "transport", vantages, thresholds),
+            # A refusal is easily forged on the way: it counts where nothing else answered anybody.
+            transport=_constraints(one.rtts or one.refused, "transport", vantages, thresholds),
             port=_constraints(one.connects, "port", vantages, thresholds),
             key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
             excesses=_excesses(one, vantages),
@@ -247,8 +249,11 @@ def _take(one: _Gathered, observation: Observation) -> None:
         return
     vantage, evidence = observation.vantage, observation.id
     if isinstance(observation, PingObservation | TcpObservation):
+        if isinstance(observation, TcpObservation) and observation.result.open is False:
+            _keep(one.refused, vantage, observation.result.rtts_ms, evidence)
+            return
         one.rtt(vantage, observation.result.rtts_ms, evidence)
-        if isinstance(observation, TcpObservation) and observation.result.open is not False:
+        if isinstance(observation, TcpObservation):
             _keep(one.connects, vantage, observation.result.rtts_ms, evidence)
             one.tried("port", vantage, observation.result.rtts_ms, 0, evidence)
     elif isinstance(observation, TraceObservation):

@@ -54,14 +54,14 @@ def ping(vantage: str, *rtts_ms: float, address: str = ADDRESS, number: int = 0)
     )
 
 
-def tcp(vantage: str, *rtts_ms: float, number: int = 0) -> Observation:
+def tcp(vantage: str, *rtts_ms: float, number: int = 0, open_: bool = True) -> Observation:
     return TcpObservation(
         id=f"tcp-{vantage}-{number}",
         vantage=vantage,
         endpoint="e",
         address=ADDRESS,
         time=TIME,
-        result=TcpResult(port=5432, sent=max(1, len(rtts_ms)), rtts_ms=rtts_ms, open=True),
+        result=TcpResult(port=5432, sent=max(1, len(rtts_ms)), rtts_ms=rtts_ms, open=open_),
     )
 
 

@@ -132,6 +132,17 @@ class TestTerritory:
         assert judge([ping("khi", 0.0, -1.0, 1e-9)]).location == "unreachable"
 
 
+class TestRefusals:
+    """Anybody on the way can refuse a connection in a host's name."""
+
+    def test_one_from_near_proves_nothing_of_a_host_that_answers_from_afar(self) -> None:
+        verdict = judge([tcp("khi", 0.5, open_=False), ping("khi", 110), ping("fra", 2)], ALL_PK)
+        assert (verdict.location, verdict.assurance) == ("outside", "proved")
+
+    def test_where_nothing_else_answers_it_counts(self) -> None:
+        assert judge([tcp("khi", 0.5, open_=False), ping("khi")]).assurance == "proved"
+
+
 class TestOnLand:
     """Machines stand on land: disks that have only sea in common are of several machines."""
 

@@ -268,4 +268,9 @@ def kind_of(observation: Observation) -> str:
 
 def now() -> str:
     """The present time as a record carries it: RFC 3339, UTC, microseconds."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return written(datetime.now(UTC), "microseconds")
+
+
+def written(moment: datetime, timespec: str = "auto") -> str:
+    """A time (with a zone) as a record carries it, as fine as ``datetime.isoformat``'s ``timespec`` says."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

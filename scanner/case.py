@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility, Territory
+    from probes.vantages.vantage import Vantage
     from scanner.evidence import AddressEvidence, Constraint, Pop
     from scanner.policy import Thresholds
     from scanner.verdict import Assurance, Location, SetAside, Site
@@ -57,6 +58,10 @@ class Case:
             # Numbers as JSON gives them back, so that a run that is read and written is the same.
             thresholds={name: float(value) for name, value in thresholds.items()},
         )
+
+    def at_home(self, vantage: Vantage) -> bool:
+        """Whether a vantage is at home, by its declared place."""
+        return self.territory.is_home(vantage.latitude, vantage.longitude)
 
     @property
     def home(self) -> str:

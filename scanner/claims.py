@@ -198,8 +198,7 @@ def _supported(case: Case) -> str | None:
     if upstream.beside:
         return f"the router right before it on its way from home is at home: {upstream.hop.why}."
     nearest = case.evidence.transport[0]
-    at_home = case.territory.is_home(nearest.vantage.latitude, nearest.vantage.longitude)
-    if not at_home or nearest.rtt_ms > case.thresholds.unsupported_rtt_ms:
+    if not case.at_home(nearest.vantage) or nearest.rtt_ms > case.thresholds.unsupported_rtt_ms:
         return None
     return (
         f"it answered {of(nearest)}, sooner than any vantage abroad, and its way was last seen at home:"
@@ -219,9 +218,10 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
     if upstream is not None and upstream.hop.place == "abroad":
         where = ", ".join(upstream.hop.countries[:4])
         return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.hop.why}."
-    found = _far(case, case.evidence.transport)
+    found = _far(case, case.evidence.transport, case.transport)
     if found is None and _is_handed_on(case):
-        found = _far(case, case.evidence.port)
+        port = case.evidence.port
+        found = _far(case, port, case.territory.assess([one.disk for one in port]))
     if found is not None:
         return found
     late = _late(case)
@@ -246,18 +246,17 @@ def _is_handed_on(case: Case) -> bool:
     return late is not None and late.excess_ms > case.thresholds.late_file_ms
 
 
-def _far(case: Case, constraints: Sequence[Constraint]) -> tuple[Location, str] | None:
-    """Why times do not support home, if they do not."""
+def _far(case: Case, constraints: Sequence[Constraint], feasible: Feasibility) -> tuple[Location, str] | None:
+    """Why times, and what they leave, do not support home, if they do not."""
     if not constraints:
         return None
     nearest = constraints[0]
     answered = "took connections from" if nearest.basis == "port" else "answered"
-    if not case.territory.is_home(nearest.vantage.latitude, nearest.vantage.longitude):
+    if not case.at_home(nearest.vantage):
         return (
             "conflicting",
             f"it {answered} {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
         )
-    feasible = case.territory.assess([one.disk for one in constraints])
     home, abroad = len(feasible.home_cities), len(feasible.foreign_cities)
     if abroad <= case.thresholds.unsupported_abroad * home:
         return None

@@ -114,11 +114,6 @@ class AddressEvidence:
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
     port: tuple[Constraint, ...] = ()  # of who took connections
 
-    @property
-    def answered(self) -> bool:
-        """Whether anything at the address answered any vantage."""
-        return bool(self.transport)
-
     def without(self, vantages: Collection[str]) -> AddressEvidence:
         """The same but for the constraints of some vantages (by id).
 
@@ -249,11 +244,11 @@ def _take(one: _Gathered, observation: Observation) -> None:
         return
     vantage, evidence = observation.vantage, observation.id
     if isinstance(observation, PingObservation | TcpObservation):
-        if isinstance(observation, TcpObservation) and observation.result.open is False:
+        if isinstance(observation, PingObservation):
+            one.rtt(vantage, observation.result.rtts_ms, evidence)
+        elif observation.result.open is False:
             _keep(one.refused, vantage, observation.result.rtts_ms, evidence)
-            return
-        one.rtt(vantage, observation.result.rtts_ms, evidence)
-        if isinstance(observation, TcpObservation):
+        else:
             _keep(one.connects, vantage, observation.result.rtts_ms, evidence)
             one.tried("port", vantage, observation.result.rtts_ms, 0, evidence)
     elif isinstance(observation, TraceObservation):
@@ -350,18 +345,14 @@ def _pops(
 
 
 def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, ...]:
-    """One of each layer that was measured beside the transport; in the order of their names."""
+    """One of each layer that was measured; in the order of their names."""
     found: list[Excess] = []
-    for layer, every in sorted(one.late.items()):
-        tries = [each for each in every if each.vantage in one.rtts]
+    for layer, tries in sorted(one.late.items()):
         times = sorted(
             (time_ms - one.rtts[each.vantage].rtt_ms, each.vantage)
             for each in tries
             for time_ms in each.times_ms
-            if time_ms >= LEAST_RTT_MS
         )
-        if not times:
-            continue
         least_ms, vantage = times[0]
         found.append(
             Excess(

@@ -18,6 +18,7 @@ from scanner.declared import declaration
 from scanner.demand import outdated, way
 from scanner.dependencies import dependence
 from scanner.retention import Retention
+from scanner.verdict import ASSURANCES, Assurance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,8 +46,6 @@ ControlId = Literal[
 CONTROLS: Final[tuple[ControlId, ...]] = get_args(ControlId)
 # Controls that a policy may leave out: nothing is held against them then.
 OPTIONAL: Final = frozenset({"PCFP-RES-3", "PCFP-RES-5", "PCFP-REG-4", "PCFP-REG-5"})
-# Strongest first, as verdicts have them; a verdict without one is weaker than all.
-_ASSURANCES: Final = ("proved", "bounded", "corroborated", "claimed")
 _PENDING: Final = frozenset({"applied", "screening", "audit"})
 _Positive = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -89,7 +88,7 @@ class ClassRule(Model):
     """What one class of data asks for; ``least_assurance`` belongs to ``location: inside``."""
 
     location: Literal["inside", "any"]
-    least_assurance: Literal["proved", "bounded", "corroborated", "claimed"] = "claimed"
+    least_assurance: Assurance = "claimed"
     dependencies: Literal["any", "inside"] = "any"
     path: Literal["any", "domestic"] = "any"
     freshness_days: Annotated[int, Field(ge=1, le=3650)] | None = None
@@ -326,7 +325,7 @@ class _Case:
     def _inside(self, verdict: EndpointVerdict, must: str) -> Finding:
         given = verdict.assurance
         least = self.rule.least_assurance
-        if given is not None and _ASSURANCES.index(given) <= _ASSURANCES.index(least):
+        if given is not None and ASSURANCES.index(given) <= ASSURANCES.index(least):
             if (old := outdated(self.rule, self.dated, self.today)) is not None:
                 return self._finding("PCFP-RES-1", "indeterminate", f"{must}; {old}: {verdict.reason}")
             return self._finding("PCFP-RES-1", "compliant", f"{must} and is ({given}): {verdict.reason}")

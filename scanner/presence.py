@@ -46,10 +46,7 @@ def foreign_pop(case: Case) -> AddressVerdict | None:
     if not case.pops:
         return None
     abroad = [
-        pop
-        for pop in case.pops
-        if pop.claim.country not in {None, case.home}
-        and case.territory.is_home(pop.vantage.latitude, pop.vantage.longitude)
+        pop for pop in case.pops if pop.claim.country not in {None, case.home} and case.at_home(pop.vantage)
     ]
     pop = (abroad or case.pops)[0]
     network = pop.claim.network or "A content network"

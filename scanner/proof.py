@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scanner.case import down, of, up
 from scanner.relay import late_page
+from scanner.verdict import ASSURANCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from scanner.evidence import Basis, Constraint
     from scanner.verdict import AddressVerdict, Assurance, Location
 
-_STRENGTH: Final = ("proved", "bounded")
 _WHO: Final[dict[Basis, str]] = {
     "transport": "It",
     "port": "Its port",
@@ -73,17 +73,17 @@ def _inside(case: Case) -> _Proof | None:
         if not constraints:
             continue
         # Other countries' land is feasible for who asks from there.
-        proof = _alone(case, [one for one in constraints if _is_home(case, one)], "inside")
+        proof = _alone(case, [one for one in constraints if case.at_home(one.vantage)], "inside")
         if proof is None:
             return None
-        if weakest is None or _STRENGTH.index(proof.assurance) >= _STRENGTH.index(weakest.assurance):
+        if weakest is None or ASSURANCES.index(proof.assurance) >= ASSURANCES.index(weakest.assurance):
             weakest = proof._replace(constraints=constraints)
     return weakest
 
 
 def _outside(case: Case, assurance: Assurance) -> _Proof | None:
     constraints = case.evidence.transport
-    if any(_is_home(case, one) for one in constraints):
+    if any(case.at_home(one.vantage) for one in constraints):
         return _alone(case, constraints, "outside")
     return _Proof(assurance, constraints[0], constraints, case.transport)
 
@@ -103,10 +103,6 @@ def _alone(case: Case, constraints: Sequence[Constraint], location: Location) ->
             return _Proof("proved", one, (one,), feasible)
         best = best or _Proof("bounded", one, (one,), feasible)
     return best
-
-
-def _is_home(case: Case, constraint: Constraint) -> bool:
-    return case.territory.is_home(constraint.vantage.latitude, constraint.vantage.longitude)
 
 
 def _settled(feasible: Feasibility) -> tuple[Location, Assurance] | None:

@@ -19,7 +19,7 @@ import msgspec
 
 from probes.engine.pacing import Pace, Rates
 from probes.failure import VantageError
-from probes.observation import now
+from probes.observation import now, written
 from probes.target import Settings
 from scanner import metrics
 from scanner.cli import exits
@@ -161,11 +161,7 @@ def rejudge(files: Files, observations: Sequence[Observation]) -> tuple[Run, Inp
     moments = [datetime.fromisoformat(one.time) for one in observations] or [datetime.now(UTC)]
     first, last = min(moments).astimezone(UTC), max(moments).astimezone(UTC)
     inputs = load(files, last.date())
-    return compose(inputs, observations, _written(first), finished=_written(last), complete=True), inputs
-
-
-def _written(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+    return compose(inputs, observations, written(first), finished=written(last), complete=True), inputs
 
 
 def read_records(path: Path) -> list[Observation]:

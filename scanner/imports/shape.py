@@ -6,6 +6,7 @@ import ipaddress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from probes.observation import written
 from scanner.imports.source import BadRecordError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def time(seconds: int, microseconds: int = 0) -> str:
         moment = datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=microseconds)
     except (ValueError, OverflowError, OSError):
         raise BadRecordError(f"the time {seconds}.{microseconds:06} is none") from None
-    return moment.isoformat(timespec="microseconds" if microseconds else "seconds").replace("+00:00", "Z")
+    return written(moment, "microseconds" if microseconds else "seconds")
 
 
 def error(text: str) -> ErrorCode:

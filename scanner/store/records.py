@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from probes.observation import Observation
+from probes.observation import Observation, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,5 +50,4 @@ def parts(observations: Sequence[Observation]) -> Iterator[tuple[int, bytes]]:
 
 def instant(time: str) -> str:
     """A time of RFC 3339 so that it sorts as text: in UTC, with microseconds."""
-    moment = datetime.fromisoformat(time)
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return written(datetime.fromisoformat(time), "microseconds")

@@ -22,6 +22,7 @@ from probes.observation import (
     TlsResult,
     TraceObservation,
     TraceResult,
+    written,
 )
 from scanner.worlds.chance import Chance
 from scanner.worlds.way import find, up_ms
@@ -130,7 +131,7 @@ class Recorder:
                     vantage=observer.id,
                     endpoint=f"vantage/{other.id}",
                     address=server.address,
-                    time=moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                    time=written(moment, "seconds"),
                     result=PingResult(method="icmp", sent=_PINGS, rtts_ms=rtts),
                     error=None if rtts else "timeout",
                 )
@@ -174,7 +175,7 @@ class _Of:
 
     def __init__(self, recorder: Recorder, host: Host, observer: Observer, time: datetime) -> None:
         self._recorder, self._host, self._observer = recorder, host, observer
-        self._time = time.isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._time = written(time, "seconds")
 
     def name(self) -> Iterator[Observation]:
         """What the endpoint's name is answered with, where it has one."""

@@ -151,17 +151,38 @@ def claims(case: Case) -> AddressVerdict:
             f"Sources say {', '.join(sorted(countries))} ({said}), but {doubt.why}",
             evidence,
             countries,
-            unsupported_rtt_ms=case.thresholds.unsupported_rtt_ms,
-            unsupported_abroad=case.thresholds.unsupported_abroad,
+            (),
+            **_limits(case),
         )
     # At home, no number of sources is worth more than one until a time has spoken for it: they err together.
     counted = len(votes) > 1 and (location == "outside" or bool(case.evidence.transport))
     assurance: Assurance = "corroborated" if counted else "claimed"
     many = f"{len(votes)} independent sources agree" if len(votes) > 1 else "One source says so"
-    rest = "the measured times allow it" if case.evidence.transport else "no measured time bears on it"
-    text = f"{many} ({said}); {rest}."
-    speed = case.thresholds.speed_km_per_ms_rtt
-    return case.verdict("claims", location, assurance, text, evidence, countries, speed_km_per_ms_rtt=speed)
+    text = f"{many} ({said}); {_allowed(case, location)}."
+    limits = {"speed_km_per_ms_rtt": case.thresholds.speed_km_per_ms_rtt}
+    if location == "inside":
+        limits |= _limits(case)
+    return case.verdict("claims", location, assurance, text, evidence, countries, (), **limits)
+
+
+def _limits(case: Case) -> dict[str, float]:
+    """What times are compared with that are to support claims."""
+    limits = case.thresholds
+    return {
+        "unsupported_rtt_ms": limits.unsupported_rtt_ms,
+        "unsupported_abroad": limits.unsupported_abroad,
+        "abroad_share": limits.abroad_share,
+        "abroad_addresses": limits.abroad_addresses,
+    }
+
+
+def _allowed(case: Case, location: Location) -> str:
+    """What the measured times have to do with what sources agree on, in words."""
+    if not case.evidence.transport:
+        return "no measured time bears on it"
+    if location == "inside" and _is_crowded(case, case.transport):
+        return f"it answered {of(case.evidence.transport[0])}, and {case.evidence.abroad}"
+    return "the measured times allow it"
 
 
 class _Doubt(NamedTuple):
@@ -211,8 +232,9 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
 
     A false "inside" is the one error that must never happen, and sources are wrong together (ten of ten, for
     real addresses in Pakistan). So a claim of home needs the support of vantages at home: that one of them is
-    the nearest in time, and that the times together leave no more cities abroad than at home. Neither proves
-    the opposite (a delay may be added anywhere), hence never "outside". Nor may its way be last seen abroad.
+    the nearest in time, and that the times together leave no more cities abroad than at home, or are such as
+    nothing abroad has. Neither proves the opposite (a delay may be added anywhere), hence never "outside".
+    Nor may its way be last seen abroad.
     """
     upstream = case.evidence.upstream
     if upstream is not None and upstream.hop.place == "abroad":
@@ -246,6 +268,26 @@ def _is_handed_on(case: Case) -> bool:
     return late is not None and late.excess_ms > case.thresholds.late_file_ms
 
 
+def _is_crowded(case: Case, feasible: Feasibility) -> bool:
+    """Whether times leave more cities abroad than at home."""
+    return len(feasible.foreign_cities) > case.thresholds.unsupported_abroad * len(feasible.home_cities)
+
+
+def _is_sooner(case: Case, nearest: Constraint) -> bool:
+    """Whether it answered much sooner than anything abroad that is known to answer vantages at home.
+
+    Cities near on a map may be far by fibre. Where none of n addresses abroad did, no more than 3/n of what
+    is there do (with 95 % confidence: the rule of three), and of these few only those that all sources call
+    home are mistaken for it.
+    """
+    known, limits = case.evidence.abroad, case.thresholds
+    return (
+        known is not None
+        and known.addresses >= limits.abroad_addresses
+        and nearest.rtt_ms <= min(limits.abroad_share * known.rtt_ms, limits.unsupported_rtt_ms)
+    )
+
+
 def _far(case: Case, constraints: Sequence[Constraint], feasible: Feasibility) -> tuple[Location, str] | None:
     """Why times, and what they leave, do not support home, if they do not."""
     if not constraints:
@@ -257,11 +299,11 @@ def _far(case: Case, constraints: Sequence[Constraint], feasible: Feasibility) -
             "conflicting",
             f"it {answered} {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
         )
-    home, abroad = len(feasible.home_cities), len(feasible.foreign_cities)
-    if abroad <= case.thresholds.unsupported_abroad * home:
+    if not _is_crowded(case, feasible) or _is_sooner(case, nearest):
         return None
     why = (
-        f"no time speaks for it: it {answered} {of(nearest)} at best, and may be in any of {abroad:,} cities"
-        f" abroad and {home:,} at home; a nearer vantage would tell."
+        f"no time speaks for it: it {answered} {of(nearest)} at best, and may be in any of"
+        f" {len(feasible.foreign_cities):,} cities abroad and {len(feasible.home_cities):,} at home; a nearer"
+        " vantage would tell."
     )
     return "undetermined", why

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from geodata.claim import Claim
     from probes.observation import HttpResult
     from probes.vantages.vantage import Vantage
-    from scanner.path import Front, Upstream
+    from scanner.path import Abroad, Front, Upstream
     from scanner.policy import Thresholds
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
@@ -109,6 +109,7 @@ class AddressEvidence:
     probed: bool  # whether any probe was made at all, also one that this vantage could not make
     upstream: Upstream | None = None  # the last placed hop before it on the way from home
     front: Front | None = None  # who stands before it abroad, on the way from home
+    abroad: Abroad | None = None  # what is abroad and nearest to home
     names: tuple[str, ...] = ()  # in its PTR records; hints, and hostile text
     pops: tuple[Pop, ...] = ()
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on

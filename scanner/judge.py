@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import date
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -21,6 +20,7 @@ from scanner.demand import data_dates
 from scanner.dependencies import PREFIX, Dependencies
 from scanner.evidence import gather
 from scanner.honesty import examine
+from scanner.notice import noticed
 from scanner.rules import judge_address
 from scanner.run import (
     EndpointResult,
@@ -36,6 +36,7 @@ from scanner.verdict import combine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from geodata.claim import Claim
     from geodata.territory import Territory
@@ -119,6 +120,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
                 inputs.territory,
                 thresholds,
             )
+    soonest = paths.soonest_abroad(hops, placed, trusted, inputs.territory)
     verdicts: list[EndpointVerdict] = []
     for number, endpoint in enumerate(endpoints):
         if number % _BATCH == 0:
@@ -132,9 +134,12 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         upstreams, fronts = paths.upstream(traces, placed), paths.fronts(traces, placed)
         judged = [
             judge_address(
-                replace(one, upstream=upstreams.get(one.address), front=fronts.get(one.address)).without(
-                    [name for name in refuted if doubts[name].explains(one)]
-                ),
+                replace(
+                    one,
+                    upstream=upstreams.get(one.address),
+                    front=fronts.get(one.address),
+                    abroad=soonest,
+                ).without([name for name in refuted if doubts[name].explains(one)]),
                 inputs.territory,
                 thresholds,
                 doubts.keys(),
@@ -225,53 +230,14 @@ def compose(
         policy=inputs.policy.model_dump(mode="json"),
         notices=(
             *notices,
-            *(str(notice) for notice in inputs.register.notices),
-            *_blind(inputs),
-            *_doubtful(judgement),
-            *_stale(inputs),
-            *_strange(judgement),
+            *(str(one) for one in inputs.register.notices),
+            *noticed(inputs, judgement),
         ),
         endpoints=judgement.endpoints,
         observations=tuple(observations),
         claims=judgement.claims,
         special=judgement.special,
     )
-
-
-def _strange(judgement: Judgement) -> Iterator[str]:
-    if judgement.strange:
-        yield f"{judgement.strange} observations are of endpoints that the register does not have"
-    if judgement.ghosts:
-        yield (
-            f"what {', '.join(judgement.ghosts[:5])} observed was left out:"
-            f" {len(judgement.ghosts)} vantages are not in the file of vantages"
-        )
-
-
-def _doubtful(judgement: Judgement) -> Iterator[str]:
-    for name, doubt in sorted(judgement.doubts.items()):
-        how = "is not used" if doubt.refuted else "is doubtful, and nothing rests on it alone"
-        yield f"vantage {name} {how}: {doubt.reason}"
-
-
-def _blind(inputs: Inputs) -> Iterator[str]:
-    """What the places of the vantages keep a run from seeing."""
-    at_home = [inputs.territory.is_home(one.latitude, one.longitude) for one in inputs.vantages if one.probes]
-    if all(at_home):
-        yield (
-            "no vantage is abroad: an address that is at several places at once, and a name that is answered"
-            " differently abroad, cannot be noticed"
-        )
-    if not any(at_home):
-        yield "no vantage is at home: claims of home cannot be supported, and no path from home is seen"
-
-
-def _stale(inputs: Inputs) -> Iterator[str]:
-    limit = inputs.policy.thresholds.stale_days
-    for source in inputs.snapshot.sources:
-        age = (inputs.today - date.fromisoformat(source.date)).days if source.date else None
-        if age is not None and age > limit:
-            yield f"the data of {source.source} is {age} days old; over {limit} days it counts as stale"
 
 
 class _Index:

@@ -56,6 +56,21 @@ class Upstream(NamedTuple):
     beside: bool
 
 
+class Abroad(NamedTuple):
+    """What answered a vantage at home soonest of all that is abroad, of so many ``addresses`` there."""
+
+    rtt_ms: float
+    vantage: str
+    address: str
+    addresses: int
+
+    def __str__(self) -> str:
+        return (
+            f"of {self.addresses} addresses abroad none answered a vantage at home sooner than {self.address}"
+            f" did {self.vantage}, in {self.rtt_ms:.2f} ms"
+        )
+
+
 class Front(NamedTuple):
     """A hop of a network that answers for others, or cleans their traffic, on the way from a vantage."""
 
@@ -181,6 +196,27 @@ def _votes(
 
 def _at_home(vantage: Vantage, territory: Territory) -> bool:
     return territory.is_home(vantage.latitude, vantage.longitude)
+
+
+def soonest_abroad(
+    hops: Mapping[str, Mapping[str, float]],
+    placed: Mapping[str, PlacedHop],
+    vantages: Mapping[str, Vantage],
+    territory: Territory,
+) -> Abroad | None:
+    """How far away in time what is abroad is from home, by every hop that is placed there.
+
+    Those of networks that stand before others count not: their addresses are abroad by claims only.
+    """
+    home = {name for name, one in vantages.items() if _at_home(one, territory)}
+    times = [
+        (rtt_ms, name, address)
+        for address, minima in hops.items()
+        if placed[address].place == "abroad" and placed[address].front is None
+        for name, rtt_ms in minima.items()
+        if name in home
+    ]
+    return Abroad(*min(times), len({address for _, _, address in times})) if times else None
 
 
 def traces_from_home(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,7 +10,18 @@ import pytest
 
 from probes.observation import Hop, Reply, TraceObservation, TraceResult
 from scanner.evidence import gather
-from scanner.path import PlacedHop, Way, fronts, hop_minima, judge_path, place_hop, traces_from_home, upstream
+from scanner.path import (
+    Abroad,
+    PlacedHop,
+    Way,
+    fronts,
+    hop_minima,
+    judge_path,
+    place_hop,
+    soonest_abroad,
+    traces_from_home,
+    upstream,
+)
 from scanner.rules import judge_address
 from tests.scanner.scene import ADDRESS, THRESHOLDS, TIME, VANTAGES, claim, pakistan, ping
 
@@ -253,3 +265,56 @@ class TestScrubbing:
 
     def test_nor_is_one_that_is_not_shown_to_be_abroad(self) -> None:
         assert way(trace("khi", ("198.18.3.1", 3.0))).scrubbed is None
+
+
+class TestSoonestAbroad:
+    """What answers home soonest of all that is abroad says how soon a host must answer to be nearer."""
+
+    def known(self, *traces: TraceObservation) -> Abroad | None:
+        return soonest_abroad(hop_minima(traces), placed(*traces), VANTAGES, pakistan())
+
+    def test_it_is_the_least_time_of_all_hops_abroad(self) -> None:
+        found = self.known(
+            trace("lhe", ("198.18.1.1", 2.0), ("198.18.2.1", 91.0)),
+            trace("khi", ("198.18.2.1", 88.0), ("198.18.4.1", 98.0)),
+        )
+        assert found == Abroad(88.0, "khi", "198.18.2.1", 2)
+
+    def test_vantages_abroad_do_not_count(self) -> None:
+        assert self.known(trace("fra", ("198.18.2.1", 0.5))) is None
+
+    def test_networks_that_stand_before_others_do_not_count(self) -> None:
+        assert self.known(trace("khi", ("198.18.3.1", 95.0))) is None
+
+    def test_claims_that_physics_rules_out_do_not_count(self) -> None:
+        assert self.known(trace("khi", ("198.18.4.1", 6.0))) is None
+
+    @pytest.mark.parametrize(
+        ("rtt_ms", "known", "location"),
+        [
+            (16.0, Abroad(34.0, "khi", "198.18.2.1", 50), "inside"),
+            (
+                16.0,
+                Abroad(34.0, "khi", "198.18.2.1", 49),
+                "undetermined",
+            ),  # of few, that says little
+            (16.0, Abroad(26.0, "khi", "198.18.2.1", 500), "undetermined"),
+            (
+                41.0,
+                Abroad(91.0, "khi", "198.18.2.1", 500),
+                "undetermined",
+            ),  # so late, it says nothing
+            (16.0, None, "undetermined"),
+        ],
+    )
+    def test_a_host_much_sooner_than_all_that_is_abroad_may_be_at_home(
+        self, rtt_ms: float, known: Abroad | None, location: str
+    ) -> None:
+        verdict = self.judged(rtt_ms, known)
+        assert verdict.location == location
+        assert ("sooner than 198.18.2.1 did khi" in verdict.reason) == (location == "inside")
+        assert verdict.thresholds["abroad_addresses"] == 50
+
+    def judged(self, rtt_ms: float, known: Abroad | None) -> AddressVerdict:
+        evidence = gather([ADDRESS], [ping("lhe", rtt_ms)], CLAIMS, {}, VANTAGES, THRESHOLDS)
+        return judge_address(replace(evidence[ADDRESS], abroad=known), pakistan(), THRESHOLDS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from geodata.sources.rdns import name_claims
 from scanner.case import of, up
-from scanner.relay import late_key, late_page
+from scanner.relay import late_key, late_pages
 from scanner.verdict import SetAside
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
 
 def _late(case: Case) -> str | None:
     """What comes so late that a machine behind the host may make it, in words."""
-    late = late_page(case) or late_key(case)
+    late = next(late_pages(case), None) or late_key(case)
     if late is None:
         return None
     return (

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
-Basis = Literal["transport", "port", "key", "session"]
+Basis = Literal["transport", "port", "key", "session", "page", "static", "error"]
 Layer = Literal["port", "hello", "tls", "resumed", "page", "static", "error"]
 
 
@@ -46,7 +46,8 @@ class Constraint:
 
     ``basis`` says who that is: ``transport``, the host that answers packets to the address; ``port``, who
     takes connections there, as a router may hand these on; ``key``, the holder of the TLS certificate's key;
-    ``session``, who holds a TLS session's keys, as octets came of it.
+    ``session``, who holds a TLS session's keys, as octets came of it; ``page``, ``static`` and ``error``, who
+    makes those.
     """
 
     vantage: Vantage
@@ -114,6 +115,7 @@ class AddressEvidence:
     pops: tuple[Pop, ...] = ()
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
     port: tuple[Constraint, ...] = ()  # of who took connections
+    made: tuple[Constraint, ...] = ()  # of what makes pages, files and errors
 
     def without(self, vantages: Collection[str]) -> AddressEvidence:
         """The same but for the constraints of some vantages (by id).
@@ -123,11 +125,16 @@ class AddressEvidence:
         unused = [one.vantage.id for one in self.transport if one.vantage.id in vantages]
         if not any(one.vantage.id in vantages for one in (*self.transport, *self.key)):
             return self
+
+        def rest(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+            return tuple(one for one in constraints if one.vantage.id not in vantages)
+
         return replace(
             self,
-            transport=tuple(one for one in self.transport if one.vantage.id not in vantages),
-            port=tuple(one for one in self.port if one.vantage.id not in vantages),
-            key=tuple(one for one in self.key if one.vantage.id not in vantages),
+            transport=rest(self.transport),
+            port=rest(self.port),
+            key=rest(self.key),
+            made=rest(self.made),
             unused=(*self.unused, *unused),
         )
 
@@ -221,6 +228,7 @@ def gather(
             transport=_constraints(one.rtts or one.refused, "transport", vantages, thresholds),
             port=_constraints(one.connects, "port", vantages, thresholds),
             key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
+            made=tuple(_made(one, vantages, thresholds)),
             excesses=_excesses(one, vantages),
             claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
             asked=tuple(one.asked),
@@ -323,6 +331,15 @@ def _constraints(
         ]
     ]
     return tuple(sorted(found, key=lambda constraint: (constraint.rtt_ms, constraint.vantage.id)))
+
+
+def _made(one: _Gathered, vantages: Mapping[str, Vantage], thresholds: Thresholds) -> Iterator[Constraint]:
+    layers: tuple[Literal["page", "static", "error"], ...] = ("page", "static", "error")
+    for layer in layers:
+        minima: dict[str, _Minimum] = {}
+        for each in one.late.get(layer, ()):
+            _keep_least(minima, each.vantage, min(each.times_ms), each.evidence)
+        yield from _constraints(minima, layer, vantages, thresholds)
 
 
 def _pops(

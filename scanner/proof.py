@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scanner.case import down, of, up
-from scanner.relay import late_page
+from scanner.relay import late_pages
 from scanner.verdict import ASSURANCES
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ _WHO: Final[dict[Basis, str]] = {
     "port": "Its port",
     "key": "The holder of its certificate's key",
     "session": "The holder of its TLS session's keys",
+    "page": "What makes its page",
+    "static": "What serves its files",
+    "error": "What answers for a page that nobody has",
 }
 
 
@@ -64,14 +67,17 @@ def _inside(case: Case) -> _Proof | None:
     """The weakest proof of *inside* of those that must all hold.
 
     It must hold for whoever takes connections and for the holder of the certificate's key too, where these
-    were measured: a front at home that passes on what comes to machines abroad answers packets from home.
+    were measured: a front at home that passes on what comes to machines abroad answers packets from home. And
+    for what makes that which comes so late, and so evenly, that it may come from behind the front.
     """
-    if case.pops or late_page(case) is not None:
-        return None  # an edge, by its own word or by what its lateness allows, however near it is
+    if case.pops:
+        return None  # an edge, by its own word, however near it is
+    found = case.evidence
+    measured: list[Sequence[Constraint]] = [one for one in (found.port, found.transport, found.key) if one]
+    late = [one.layer for one in late_pages(case) if one.layer != "port"]
+    measured += [[one for one in found.made if one.basis == layer] for layer in late]
     weakest: _Proof | None = None
-    for constraints in (case.evidence.port, case.evidence.transport, case.evidence.key):
-        if not constraints:
-            continue
+    for constraints in measured:
         # Other countries' land is feasible for who asks from there.
         proof = _alone(case, [one for one in constraints if case.at_home(one.vantage)], "inside")
         if proof is None:

@@ -18,6 +18,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scanner.case import Case
     from scanner.evidence import Excess, Layer
     from scanner.policy import Thresholds
@@ -68,7 +70,7 @@ def relay(case: Case) -> AddressVerdict | None:
     return None
 
 
-def late_page(case: Case) -> Excess | None:
+def late_pages(case: Case) -> Iterator[Excess]:
     """What comes of an application so late, and so evenly, that it need not be made here.
 
     This accuses nobody: a page may take the same work each time. But neither does it support that what makes
@@ -83,14 +85,13 @@ def late_page(case: Case) -> Excess | None:
     for one in _tried(case).values():
         if one.layer in little:
             if _even(one, little[one.layer], limits.even_share):
-                return one
+                yield one
         elif (
             one.layer == "page"
             and one.tries >= _PAGE_TRIES
             and _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
         ):
-            return one
-    return None
+            yield one
 
 
 def late_key(case: Case) -> Excess | None:

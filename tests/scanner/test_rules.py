@@ -256,12 +256,28 @@ class TestRelay:
         assert (verdict.location, verdict.rule) == ("edge", "relay")
         assert "what serves its files never less than 47.5 ms later" in verdict.reason
 
-    @pytest.mark.parametrize(("file_ms", "location"), [(1.4, "inside"), (1.6, "undetermined")])
+    @pytest.mark.parametrize(("file_ms", "location"), [(2.9, "inside"), (3.1, "undetermined")])
     def test_files_that_come_a_little_late_support_nothing(self, file_ms: float, location: str) -> None:
         """A file takes no work: a millisecond is 100 km, and too few to accuse anybody."""
-        late = [http("khi", 9 * number + 3, 0.9, number=number, file_ms=file_ms) for number in range(3)]
-        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
+        late = [http("lhe", 9 * number + 5, 2.4, number=number, file_ms=file_ms) for number in range(3)]
+        verdict = judge([ping("lhe", 2.0), tls("lhe", 2.1, 2.7), *late], ALL_PK)
         assert verdict.location == location
+
+    @pytest.mark.parametrize(("file_ms", "assurance"), [(1.52, "proved"), (1.6, "bounded"), (4.0, None)])
+    def test_who_makes_what_is_late_has_a_place_of_his_own(
+        self, file_ms: float, assurance: str | None
+    ) -> None:
+        """However late: within so much of a vantage there is no foreign land, or no city of it."""
+        late = [http("khi", 9 * number + 5, 0.9, number=number, file_ms=file_ms) for number in range(3)]
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
+        assert verdict.assurance == assurance
+        assert verdict.reason.startswith("What serves its files answered Karachi") == (assurance is not None)
+
+    def test_the_place_of_who_makes_what_is_late_rests_on_no_refuted_vantage(self) -> None:
+        late = [http("isb", 9 * number + 5, 0.5, number=number, file_ms=1.6) for number in range(3)]
+        found = gather([ADDRESS], [ping("khi", 0.5), *late], {}, {}, VANTAGES, THRESHOLDS)[ADDRESS]
+        verdict = judge_address(found.without({"isb"}), pakistan(), THRESHOLDS)
+        assert verdict.location == "undetermined"
 
     def test_what_varies_by_more_than_any_way_is_work(self) -> None:
         """A share of much is more than a way varies by, however long."""

@@ -108,18 +108,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     )
     refuted = frozenset(one.vantage for one in doubts.values() if one.refuted)
     trusted = {name: vantage for name, vantage in vantages.items() if name not in doubts}
-    placed: dict[str, paths.PlacedHop] = {}
-    for some in _batches(wanted):
-        inputs.territory.prepare(paths.hop_disks(hops.get(each, {}), trusted, thresholds) for each in some)
-        for address in some:
-            placed[address] = paths.place_hop(
-                hops.get(address, {}),
-                claims.get(address, ()),
-                special.get(address),
-                trusted,
-                inputs.territory,
-                thresholds,
-            )
+    placed = _placed(inputs, {address: hops.get(address, {}) for address in wanted}, claims, special, trusted)
     soonest = paths.soonest_abroad(hops, placed, trusted, inputs.territory)
     verdicts: list[EndpointVerdict] = []
     for number, endpoint in enumerate(endpoints):
@@ -167,6 +156,30 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         strange=index.strange,
         ghosts=tuple(sorted({one.vantage for one in observations} - set(vantages))),
     )
+
+
+def _placed(
+    inputs: Inputs,
+    hops: Mapping[str, Mapping[str, float]],
+    claims: Mapping[str, tuple[Claim, ...]],
+    special: Mapping[str, str],
+    vantages: Mapping[str, Vantage],
+) -> dict[str, paths.PlacedHop]:
+    """Where each address of ``hops`` is, by its least RTT by vantage."""
+    land, thresholds = inputs.territory, inputs.policy.thresholds
+    placed: dict[str, paths.PlacedHop] = {}
+    for some in _batches(list(hops)):
+        land.prepare(paths.hop_disks(hops[address], vantages, thresholds) for address in some)
+        for address in some:
+            placed[address] = paths.place_hop(
+                hops[address],
+                claims.get(address, ()),
+                special.get(address),
+                vantages,
+                land,
+                thresholds,
+            )
+    return placed
 
 
 def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

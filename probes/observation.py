@@ -162,7 +162,7 @@ class TlsResult(Record, frozen=True, kw_only=True):
     how far away the holder of that session's keys is.
     """
 
-    port: int
+    port: int | None = None
     sent: int = 1
     tcp_rtt_ms: float | None = None
     hello_ms: float | None = None

@@ -10,8 +10,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from geodata.sources.rdns import name_claims
-from scanner.case import of, up
-from scanner.relay import late_key, late_pages
+from scanner.case import counted, of, up
+from scanner.relay import is_few, late_key, late_pages
 from scanner.verdict import SetAside
 
 if TYPE_CHECKING:
@@ -255,10 +255,11 @@ def _late(case: Case) -> str | None:
     late = next(late_pages(case), None) or late_key(case)
     if late is None:
         return None
+    tries = counted(late.tries, "try", "tries")
+    how = f"in only {tries}" if is_few(late, case.thresholds) else f"evenly in {tries}"
     return (
-        f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, evenly in {late.tries} tries:"
-        f" a machine behind it may be up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km"
-        " farther."
+        f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, {how}: a machine behind it may be"
+        f" up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
     )
 
 

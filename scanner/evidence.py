@@ -159,6 +159,7 @@ class _Gathered:
     """What is being collected of one address, by vantage."""
 
     rtts: dict[str, _Minimum] = field(default_factory=dict)
+    echoed: set[str] = field(default_factory=set)  # whom it answered pings or traces
     connects: dict[str, _Minimum] = field(default_factory=dict)  # to a port that takes them
     refused: dict[str, _Minimum] = field(default_factory=dict)  # to one that does not
     sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
@@ -169,7 +170,8 @@ class _Gathered:
     probed: bool = False
 
     def rtt(self, vantage: str, rtts_ms: Iterable[float | None], evidence: str) -> None:
-        _keep(self.rtts, vantage, rtts_ms, evidence)
+        if _keep(self.rtts, vantage, rtts_ms, evidence):
+            self.echoed.add(vantage)
 
     def tried(
         self, layer: Layer, vantage: str, times_ms: Iterable[float | None], sent: int, evidence: str
@@ -181,10 +183,12 @@ class _Gathered:
             _keep_least(self.rtts, vantage, min(times), evidence)
 
 
-def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> None:
+def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> bool:
+    """Keep the least of some times, and say whether any is one."""
     times = [one for one in times_ms if one is not None and one >= LEAST_RTT_MS]
     if times:
         _keep_least(minima, vantage, min(times), evidence)
+    return bool(times)
 
 
 def _keep_least(minima: dict[str, _Minimum], vantage: str, time_ms: float, evidence: str) -> None:
@@ -273,7 +277,7 @@ def _take(one: _Gathered, observation: Observation) -> None:
         )
     elif isinstance(observation, TlsObservation):
         result = observation.result
-        one.rtt(vantage, (result.tcp_rtt_ms,), evidence)
+        _keep(one.rtts, vantage, (result.tcp_rtt_ms,), evidence)
         _keep(one.connects, vantage, (result.tcp_rtt_ms,), evidence)
         _keep(one.handshakes, vantage, (result.handshake_ms,), evidence)
         _keep(one.sessions, vantage, result.resumed_ms, evidence)
@@ -363,14 +367,21 @@ def _pops(
 
 
 def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, ...]:
-    """One of each layer that was measured; in the order of their names."""
+    """One of each layer that was measured; in the order of their names.
+
+    A vantage to which nothing answers but the application itself knows of no lateness.
+    """
     found: list[Excess] = []
-    for layer, tries in sorted(one.late.items()):
+    for layer, all_tries in sorted(one.late.items()):
+        knowing = one.echoed if layer == "port" else one.echoed | one.connects.keys()
+        tries = [each for each in all_tries if each.vantage in knowing]
         times = sorted(
             (time_ms - one.rtts[each.vantage].rtt_ms, each.vantage)
             for each in tries
             for time_ms in each.times_ms
         )
+        if not times:
+            continue
         least_ms, vantage = times[0]
         found.append(
             Excess(

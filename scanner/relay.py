@@ -10,7 +10,8 @@ by a share of its time. So lateness alone accuses nobody: it must be steady, and
 - the TLS handshake, unless pages or handshakes that resume come soon: then signing is slow, and not far.
 
 A declared page that alone is late may be slow, or a front may answer by itself for what does not exist and
-for files: then nobody is accused, and nothing supports that the page is made where the host is.
+for files: then nobody is accused, and nothing supports that the page is made where the host is. The same goes
+for whatever is late in tries too few to tell how steadily.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from scanner.case import Case
     from scanner.evidence import Excess, Layer
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from scanner.verdict import AddressVerdict
 
 _LEAST_TIMED: Final = 3  # fewer times cannot be even
-_PAGE_TRIES: Final = 10  # a declared page may do whatever it likes, also the same work some times
 _STEADY_MS: Final = 0.5  # what a kernel or a queue adds now and then
 # The quickest eighth of round trips differ by no more on any way, however long: more is work.
 _WAY_MS: Final = 5.0
@@ -50,11 +50,12 @@ def relay(case: Case) -> AddressVerdict | None:
     limits = case.thresholds
     found = _tried(case)
     tls, page = found.get("tls"), found.get("page")
-    soon = _soonest_ms(found)
+    soon, once = _soonest_ms(found.values()), _soonest_ms(case.evidence.excesses)
     if (
         tls is not None
         and tls.excess_ms > limits.tls_excess_ms
         and (_steady(tls, limits) if soon is None else soon > limits.tls_excess_ms)
+        and (once is None or once > limits.tls_excess_ms)  # one that came soon clears, if none accuses
     ):
         hello = found.get("hello")
         passed_on = hello is not None and hello.excess_ms > limits.tls_excess_ms
@@ -82,15 +83,16 @@ def late_pages(case: Case) -> Iterator[Excess]:
         "port": limits.late_file_ms,
         "static": limits.late_file_ms,
     }
-    for one in _tried(case).values():
-        if one.layer in little:
-            if _even(one, little[one.layer], limits.even_share):
-                yield one
-        elif (
-            one.layer == "page"
-            and one.tries >= _PAGE_TRIES
-            and _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
-        ):
+    for one in case.evidence.excesses:
+        if one.layer not in {*little, "page"}:
+            continue
+        if is_few(one, limits):
+            late = one.excess_ms > (limits.page_excess_ms if one.layer == "page" else limits.relay_excess_ms)
+        elif one.layer == "page":
+            late = _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
+        else:
+            late = _even(one, little[one.layer], limits.even_share)
+        if late:
             yield one
 
 
@@ -101,7 +103,8 @@ def late_key(case: Case) -> Excess | None:
     a handshake that is very late need not be even.
     """
     found, limits = _tried(case), case.thresholds
-    tls, resumed, soon = found.get("tls"), found.get("resumed"), _soonest_ms(found)
+    tls = next((one for one in case.evidence.excesses if one.layer == "tls"), None)
+    resumed, soon = found.get("resumed"), _soonest_ms(case.evidence.excesses)
     if (
         resumed is not None
         and "page" not in found
@@ -116,16 +119,20 @@ def late_key(case: Case) -> Excess | None:
     return tls if even and (soon is None or soon > _SOON_SHARE * tls.excess_ms) else None
 
 
+def is_few(excess: Excess, thresholds: Thresholds) -> bool:
+    """Whether a layer was tried too seldom to tell how steadily it is late."""
+    return excess.tries < thresholds.relay_min_tries
+
+
 def _tried(case: Case) -> dict[Layer, Excess]:
     """The layers that were tried often enough."""
-    least = case.thresholds.relay_min_tries
-    return {one.layer: one for one in case.evidence.excesses if one.tries >= least}
+    return {one.layer: one for one in case.evidence.excesses if not is_few(one, case.thresholds)}
 
 
-def _soonest_ms(found: dict[Layer, Excess]) -> float | None:
+def _soonest_ms(excesses: Iterable[Excess]) -> float | None:
     """The least lateness of what needs no signature."""
     unsigned = {"page", "static", "error", "resumed"}
-    return min((one.excess_ms for layer, one in found.items() if layer in unsigned), default=None)
+    return min((one.excess_ms for one in excesses if one.layer in unsigned), default=None)
 
 
 def _even(excess: Excess, limit_ms: float, share: float, least_ms: float = 0.0) -> bool:

@@ -151,7 +151,7 @@ def _trace(result: TraceResult) -> str:
 
 
 def _tls(result: TlsResult) -> str:
-    parts = [result.version or "TLS", f"port {result.port}"]
+    parts = [result.version or "TLS"] + ([] if result.port is None else [f"port {result.port}"])
     if result.handshake_ms is not None:
         parts.append(f"key's holder answered in {result.handshake_ms:.3f} ms")
     if result.tcp_rtt_ms is not None:

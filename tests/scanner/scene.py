@@ -92,6 +92,7 @@ def http(
     headers: dict[str, str] | None = None,
     number: int = 0,
     file_ms: float | None = None,
+    tries: int = 5,
 ) -> Observation:
     return HttpObservation(
         id=f"http-{vantage}-{number}",
@@ -101,10 +102,10 @@ def http(
         time=TIME,
         result=HttpResult(
             url="https://e.example/",
-            ttfb_ms=(page_ms,) * 5,
-            probe_ttfb_ms=(nothing_ms,) * 5,
+            ttfb_ms=(page_ms,) * tries,
+            probe_ttfb_ms=(nothing_ms,) * tries,
             static_url=None if file_ms is None else "https://e.example/favicon.ico",
-            static_ttfb_ms=() if file_ms is None else (file_ms,) * 5,
+            static_ttfb_ms=() if file_ms is None else (file_ms,) * tries,
             headers=headers or {},
         ),
     )

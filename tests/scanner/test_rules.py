@@ -226,8 +226,15 @@ class TestRelay:
         assert (verdict.location, verdict.rule) == ("edge", "relay")
 
     def test_a_slow_page_is_not_a_far_server(self) -> None:
-        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), http("khi", 150, 1.0)], ALL_PK)
+        slow = [http("khi", 150 + 9 * number, 1.0, number=number) for number in range(8)]
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *slow], ALL_PK)
         assert (verdict.location, verdict.assurance) == ("inside", "proved")
+
+    def test_a_vantage_that_knows_of_no_packets_knows_of_no_lateness(self) -> None:
+        """The page itself is the soonest that it has of the host: that makes it no sooner."""
+        late = [http("khi", 60, 1.0), http("lhe", 78, 19.0), http("isb", 82, 23.0)]
+        verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
+        assert "its page comes 59.5 ms later than packets" in verdict.reason
 
     def test_one_busy_vantage_accuses_nobody(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), ping("isb", 25), tls("isb", 25, 60)], ALL_PK)
@@ -275,7 +282,8 @@ class TestRelay:
 
     def test_the_place_of_who_makes_what_is_late_rests_on_no_refuted_vantage(self) -> None:
         late = [http("isb", 9 * number + 5, 0.5, number=number, file_ms=1.6) for number in range(3)]
-        found = gather([ADDRESS], [ping("khi", 0.5), *late], {}, {}, VANTAGES, THRESHOLDS)[ADDRESS]
+        seen = [ping("khi", 0.5), ping("isb", 0.5), *late]
+        found = gather([ADDRESS], seen, {}, {}, VANTAGES, THRESHOLDS)[ADDRESS]
         verdict = judge_address(found.without({"isb"}), pakistan(), THRESHOLDS)
         assert verdict.location == "undetermined"
 
@@ -323,7 +331,7 @@ class TestRelay:
         assert judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK).rule == "relay"
 
     def test_connections_that_are_taken_late_and_evenly_support_nothing(self) -> None:
-        late = [tcp("lhe", 4.0, 4.1, 4.3), tcp("khi", 23.1, 23.2)]
+        late = [tcp("lhe", 4.0, 4.1, 4.3), tcp("khi", 23.1, 23.2), tcp("isb", 8.0)]  # isb pings nobody
         verdict = judge([*NEAR, *late], ALL_PK)
         assert verdict.location == "undetermined"
         assert "it takes connections 2.0 ms later than packets, evenly in 5 tries" in verdict.reason
@@ -358,8 +366,24 @@ class TestRelay:
         assert (verdict.location, verdict.assurance) == ("undetermined", None)
         assert "a machine behind it may be up to 310 km farther" in verdict.reason
 
-    def test_few_tries_accuse_nobody(self) -> None:
-        assert judge([ping("khi", 0.5), tls("khi", 0.6, 28.9, tries=1)], ALL_PK).rule != "relay"
+    @pytest.mark.parametrize(
+        ("late", "what"),
+        [
+            (tls("khi", 0.6, 28.9, tries=1), "it proves its key 28.4 ms later than packets, in only 1 try:"),
+            (http("khi", 60.5, 1.0, tries=4), "its page comes 60.0 ms later than packets, in only 4 tries:"),
+            (http("khi", 1.0, 60.5, tries=2), "it answers for a page that nobody has 60.0 ms later"),
+        ],
+    )
+    def test_few_tries_accuse_nobody_and_support_nothing(self, late: Observation, what: str) -> None:
+        verdict = judge([ping("khi", 0.5), tcp("khi", 0.6), late], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+        assert what in verdict.reason
+
+    def test_one_try_that_is_soon_clears(self) -> None:
+        """Whoever holds a session's keys has no farther to go for a signature."""
+        signing = [tls("khi", 0.6, 28.9 + number / 10, number=number) for number in range(3)]
+        verdict = judge([ping("khi", 0.5), *signing, http("khi", 1.4, 1.4, tries=1)], ALL_PK)
+        assert verdict.location == "inside"
 
     def test_a_handshake_too_slow_for_a_proof_weakens_it(self) -> None:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 6.0)], ALL_PK)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from geodata.claim import Claim
-    from probes.observation import HttpResult
+    from probes.observation import HttpResult, TlsResult
     from probes.vantages.vantage import Vantage
     from scanner.path import Front, Upstream
     from scanner.policy import Thresholds
@@ -113,11 +113,14 @@ class AddressEvidence:
     pops: tuple[Pop, ...] = ()
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
     port: tuple[Constraint, ...] = ()  # of who took connections
+    # By digest, the vantages, in order, that a key was shown to at the declared port.
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def without(self, vantages: Collection[str]) -> AddressEvidence:
         """The same but for the constraints of some vantages (by id).
 
-        Their excesses stay: how much later an application answers depends on no place of who asks.
+        Their excesses and keys stay: how much later an application answers, and who it says it is, depends on
+        no place of who asks.
         """
         unused = [one.vantage.id for one in self.transport if one.vantage.id in vantages]
         if not any(one.vantage.id in vantages for one in (*self.transport, *self.key)):
@@ -157,6 +160,7 @@ class _Gathered:
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
     late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
     responses: list[HttpObservation] = field(default_factory=list)
+    keys: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     asked: list[str] = field(default_factory=list)
     probed: bool = False
 
@@ -195,8 +199,12 @@ def gather(
     thresholds: Thresholds,
     upstreams: Mapping[str, Upstream] = MappingProxyType({}),
     fronts: Mapping[str, Front] = MappingProxyType({}),
+    port: int | None = None,
 ) -> dict[str, AddressEvidence]:
-    """The evidence of each address, from the observations of one endpoint (others' are passed over)."""
+    """The evidence of each address, from the observations of one endpoint (others' are passed over).
+
+    Who speaks TLS at another port than ``port``, the declared one, holds no key of the endpoint's.
+    """
     observations = sorted(observations, key=lambda one: one.id)  # their order never matters
     gathered: dict[str, _Gathered] = {address: _Gathered() for address in addresses}
     names: defaultdict[str, set[str]] = defaultdict(set)
@@ -211,7 +219,7 @@ def gather(
             continue
         one = gathered.get(observation.address or "")
         if one is not None:
-            _take(one, observation)
+            _take(one, observation, port)
     return {
         address: AddressEvidence(
             address=address,
@@ -228,12 +236,13 @@ def gather(
             front=fronts.get(address),
             names=tuple(sorted(names[address])),
             pops=tuple(_pops(address, one, vantages, thresholds)),
+            keys={key: tuple(sorted(shown)) for key, shown in sorted(one.keys.items())},
         )
         for address, one in gathered.items()
     }
 
 
-def _take(one: _Gathered, observation: Observation) -> None:
+def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
     one.probed |= observation.error != "cancelled"
     # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer, and the end of a
     # trace may be silent where a host is not.
@@ -263,17 +272,24 @@ def _take(one: _Gathered, observation: Observation) -> None:
             evidence,
         )
     elif isinstance(observation, TlsObservation):
-        result = observation.result
-        one.rtt(vantage, (result.tcp_rtt_ms,), evidence)
-        _keep(one.connects, vantage, (result.tcp_rtt_ms,), evidence)
-        _keep(one.handshakes, vantage, (result.handshake_ms,), evidence)
-        _keep(one.sessions, vantage, result.resumed_ms, evidence)
-        one.tried("tls", vantage, result.handshakes_ms or (result.handshake_ms,), result.sent, evidence)
-        one.tried("resumed", vantage, result.resumed_ms, len(result.resumed_ms), evidence)
-        one.tried("hello", vantage, (result.hello_ms,), result.sent, evidence)
+        one.rtt(vantage, (observation.result.tcp_rtt_ms,), evidence)
+        if port in {None, observation.result.port}:
+            _take_handshakes(one, vantage, observation.result, evidence)
     elif isinstance(observation, HttpObservation):
         _take_pages(one, vantage, observation.result, evidence)
         one.responses.append(observation)
+
+
+def _take_handshakes(one: _Gathered, vantage: str, result: TlsResult, evidence: str) -> None:
+    _keep(one.connects, vantage, (result.tcp_rtt_ms,), evidence)
+    _keep(one.handshakes, vantage, (result.handshake_ms,), evidence)
+    _keep(one.sessions, vantage, result.resumed_ms, evidence)
+    one.tried("tls", vantage, result.handshakes_ms or (result.handshake_ms,), result.sent, evidence)
+    one.tried("resumed", vantage, result.resumed_ms, len(result.resumed_ms), evidence)
+    one.tried("hello", vantage, (result.hello_ms,), result.sent, evidence)
+    for key in (result.key_sha256, *result.other_keys_sha256):
+        if key is not None:
+            one.keys[key].add(vantage)
 
 
 def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str) -> None:

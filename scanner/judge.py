@@ -95,8 +95,8 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     vantages = {vantage.id: vantage for vantage in inputs.vantages}
     thresholds = inputs.policy.thresholds
     gathered = {
-        endpoint.id: gather(addresses[endpoint.id], own[endpoint.id], claims, special, vantages, thresholds)
-        for endpoint in endpoints
+        one.id: gather(addresses[one.id], own[one.id], claims, special, vantages, thresholds, port=one.port)
+        for one in endpoints
     }
     doubts = examine(
         [one for each in gathered.values() for one in each.values()],

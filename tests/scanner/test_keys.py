@@ -8,9 +8,11 @@ import msgspec
 
 from probes.observation import TlsObservation, TlsResult
 from scanner.drift import drift
+from scanner.evidence import gather
 from scanner.rulebook import load_policy
+from scanner.rules import judge_address
 from scanner.run import decode, encode
-from tests.scanner.scene import TIME, ping
+from tests.scanner.scene import THRESHOLDS, TIME, VANTAGES, pakistan, ping
 from tests.scanner.test_dependencies import HOME, PORTAL, dns, finding, register, run
 
 if TYPE_CHECKING:
@@ -154,6 +156,14 @@ class TestRecords:
         old, new = (self.at(tls("khi", key, endpoint=self.HOST, port=8443)) for key in (OURS, THEIRS))
         (change,) = [one for one in drift(old, new) if one.kind == "certificate"]
         assert (change.before, change.after) == (OURS, THEIRS)
+
+    def test_of_a_vantage_that_may_be_elsewhere(self) -> None:
+        """What a key is depends on no place of who asks, unlike where it is."""
+        observed = [ping("khi", 0.5, address=HOME), ping("fra", 0.5, address=HOME), tls("fra", OURS)]
+        evidence = gather([HOME], observed, {}, {}, VANTAGES, THRESHOLDS)[HOME]
+        verdict = judge_address(evidence, pakistan(), THRESHOLDS, {"fra"})
+        assert verdict.rule == "doubtful-vantage"
+        assert verdict.keys == {OURS: ("fra",)}
 
 
 class TestRun:

@@ -63,6 +63,9 @@ class TestKeys:
     def test_is_that_of_the_last_that_saw_one(self, store: Store) -> None:
         assert "Nothing changed." in self.changes(store, THEIRS, OURS, None, OURS)
 
+    def test_of_the_run_before_is_what_it_saw_itself(self, store: Store) -> None:
+        assert "Nothing changed." in self.changes(store, THEIRS, OURS, OURS)
+
     @pytest.mark.parametrize("keys", [(OURS, None), (None, OURS), (OURS, None, OURS), (OURS, OURS)])
     def test_the_same_or_none_is_no_change(self, store: Store, keys: tuple[str | None, ...]) -> None:
         assert "Nothing changed." in self.changes(store, *keys)

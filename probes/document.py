@@ -3,19 +3,20 @@
 Reads the core schema of YAML 1.2 from the parser's events: ``true`` and ``false`` are truth values and
 nothing else is (``NO`` is Norway), ``22:30`` and dates are text. Refuses what hides content or makes it grow:
 duplicate keys, anchors and aliases, tags, directives, more than one document, characters that reorder text;
-and more octets, parts or depth than the stated limits. Validation is pydantic's; this module turns its errors
-into lines for a person: file, line, field, what was wrong and what was meant.
+and more octets, parts or depth than the stated limits. Validation is pydantic's; its errors become lines of
+file, line, field, and what was wrong and meant (:mod:`probes.refusal`).
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from probes import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,7 +153,9 @@ class Document:
         """The document as a ``model``; a :class:`DocumentError` lists every field that is wrong."""
         if not isinstance(self.value, dict):
             raise _single(
-                self.file, self.line(()), f"must be a mapping of keys to values, not {_kind(self.value)}"
+                self.file,
+                self.line(()),
+                f"must be a mapping of keys to values, not {refusal.kind(self.value)}",
             )
         try:
             return model.model_validate(self.value)
@@ -165,10 +168,7 @@ class Document:
             if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
                 continue  # pydantic counts without the entries that are wrong, and these are named already
             path = self._path(detail["loc"])
-            message = _message(detail)
-            if detail["type"] == "extra_forbidden":
-                known = _known_keys(model, path[:-1])
-                message = f"unknown key {_cut(path[-1])}{_nearest(str(path[-1])[:80], known)}"
+            message = refusal.message(detail, model, path)
             faults.setdefault((path, message), self.fault(path, message))
         return list(faults.values())
 
@@ -222,7 +222,7 @@ class _Builder:
         if event.anchor is not None:
             self._fault(line, path, "has an anchor (&name); values are written out where they are used")
         if event.tag is not None:
-            self._fault(line, path, f"has the tag {_cut(event.tag)}; leave it out")
+            self._fault(line, path, f"has the tag {refusal.cut(event.tag)}; leave it out")
         if isinstance(event, yaml.ScalarEvent):
             # Only what stands without quotes is ever anything but text.
             return self._plain(event.value, line, path) if event.implicit[0] else event.value
@@ -325,89 +325,6 @@ def _dotted(path: _Path) -> str:
             text += f"[{part}]"
         else:
             # A key is the writer's: one with blanks or control characters is shown escaped.
-            name = part if part.isprintable() and part and len(part) <= 80 else _cut(part)
+            name = part if part.isprintable() and part and len(part) <= 80 else refusal.cut(part)
             text += f".{name}" if text else name
     return text
-
-
-def _kind(value: object) -> str:
-    names = {dict: "a mapping", list: "a list", str: "text", bool: "a truth value", type(None): "nothing"}
-    return names.get(type(value), "a number")
-
-
-def _cut(value: object, limit: int = 120) -> str:
-    """A value as a message shows it: escaped, and cut where it is long."""
-    text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"
-
-
-_MESSAGES: Final = {
-    "string_type": "should be text",
-    "list_type": "should be a list",
-    "tuple_type": "should be a list",
-    "dict_type": "should be a mapping of keys to values",
-    "model_type": "should be a mapping of keys to values",
-    "model_attributes_type": "should be a mapping of keys to values",
-    "int_type": "should be a whole number",
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "float_type": "should be a number",
-    "float_parsing": "should be a number",
-    "finite_number": "should be a finite number",
-    "bool_type": "should be true or false",
-    "bool_parsing": "should be true or false",
-}
-
-
-def _message(detail: Any) -> str:
-    """Pydantic's message, with the value that was found and without its own jargon."""
-    kind, given = detail["type"], detail["input"]
-    if kind == "missing":
-        return "is missing"
-    if kind == "value_error":
-        return str(detail["ctx"]["error"])
-    if kind == "literal_error":
-        options = [option.strip("'") for option in _options(detail["ctx"]["expected"])]
-        return f"{_cut(given)} is not one of {', '.join(options)}{_nearest(str(given)[:80], options)}"
-    if kind in {"too_short", "string_too_short"} and not given:
-        return "is empty"
-    text = _MESSAGES.get(kind)
-    if text is None:
-        text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    hint = "; put it in quotes" if kind == "string_type" and isinstance(given, int | float) else ""
-    hint = "; put it in [ ]" if kind in {"list_type", "tuple_type"} and isinstance(given, str) else hint
-    if given is not None and isinstance(given, str | int | float):
-        return f"{text}, not {_cut(given)}{hint}"
-    return f"{text}, not {_kind(given)}"
-
-
-def _options(expected: str) -> list[str]:
-    return expected.replace(" or ", ", ").split(", ")
-
-
-def _nearest(word: str, options: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _known_keys(model: type[BaseModel], path: _Path) -> set[str]:
-    """The keys that the model at ``path`` below ``model`` takes (of all members where it is a union)."""
-    models: set[type[BaseModel]] = {model}
-    for part in path:
-        if isinstance(part, int):
-            continue
-        inner = {
-            found
-            for each in models
-            for name, field in each.model_fields.items()
-            if part in {name, field.alias}
-            for found in _models_in(field.annotation)
-        }
-        models = inner or models
-    return {field.alias or name for each in models for name, field in each.model_fields.items()}
-
-
-def _models_in(annotation: Any) -> set[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {annotation}
-    return {found for argument in getattr(annotation, "__args__", ()) for found in _models_in(argument)}

@@ -159,7 +159,8 @@ class TlsResult(Record, frozen=True, kw_only=True):
     (ServerHello), which nobody has signed, and ``certificate_ms`` from the ClientHello to the certificate,
     which anybody can have: neither bounds a key. Minima over ``sent`` tries; ``handshakes_ms`` holds each.
     ``resumed_ms`` holds those that resumed the session of the first: there is nothing to sign, and they bound
-    how far away the holder of that session's keys is.
+    how far away the holder of that session's keys is. ``key_sha256`` is of the SubjectPublicKeyInfo (RFC 7469
+    section 2.4); ``other_keys_sha256`` are those of other tries, where machines behind one address differ.
     """
 
     port: int | None = None
@@ -172,6 +173,7 @@ class TlsResult(Record, frozen=True, kw_only=True):
     version: str | None = None
     certificate_sha256: str | None = None
     key_sha256: str | None = None
+    other_keys_sha256: tuple[str, ...] = ()
     subject: str | None = None
     issuer: str | None = None
     sans: tuple[str, ...] = ()

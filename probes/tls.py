@@ -33,6 +33,7 @@ from probes.stream import Refused, Stream, connect
 from probes.tcp import port_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from probes.observation import ErrorCode
@@ -116,6 +117,7 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Tl
         version=None if fastest is None else fastest.version,
         certificate_sha256=None if read is None else read.sha256,
         key_sha256=None if read is None else read.key_sha256,
+        other_keys_sha256=_others(tries.handshakes, None if read is None else read.key_sha256),
         subject=None if read is None else read.subject,
         issuer=None if read is None else read.issuer,
         sans=() if read is None else read.sans,
@@ -132,6 +134,12 @@ async def probe(target: Target, session: Session, settings: Settings) -> list[Tl
             result=result,
         )
     ]
+
+
+def _others(handshakes: Iterable[Handshake], key: str | None) -> tuple[str, ...]:
+    """The keys that were shown beside ``key``, by digest."""
+    shown = {certificate.read(der).key_sha256 for der in {each.der for each in handshakes} if der is not None}
+    return tuple(sorted(each for each in shown if each not in {None, key}))
 
 
 def _ms(seconds: float) -> float:

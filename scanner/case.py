@@ -53,6 +53,7 @@ class Case:
             evidence=tuple(dict.fromkeys(evidence)),
             countries=tuple(sorted(set(countries))),
             rtts_ms={one.vantage.id: one.rtt_ms for one in self.evidence.transport},
+            keys=self.evidence.keys,
             set_aside=self.set_aside,
             sites=sites,
             # Numbers as JSON gives them back, so that a run that is read and written is the same.

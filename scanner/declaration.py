@@ -32,6 +32,7 @@ from scanner.endpoint import (
     parse_address,
     parse_asn,
     parse_host,
+    parse_key,
     parse_port,
     parse_prefix,
     parse_text,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 VERSION: Final = 1
+_MAX_KEYS: Final = 64  # of one endpoint, whose machines may have one each
 Status = Literal[
     "applied",  # an application lies with the Cloud Office
     "screening",  # security clearance under way
@@ -122,6 +124,7 @@ Asn = Annotated[
     ),
 ]
 Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(parse_port)]
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), BeforeValidator(parse_key)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -167,7 +170,8 @@ _READERS: Final[dict[str, Callable[[str], object]]] = {
 class Declaration(Model):
     """One entry of ``endpoints``: exactly one of ``url``, ``host``, ``address``, ``prefix``.
 
-    In the file it may also be one text: a URL, a host, ``host:port``, or an address.
+    In the file it may also be one text: a URL, a host, ``host:port``, or an address. ``keys`` are all those
+    that may be shown where it is served by TLS; left out, any may.
     """
 
     url: str | None = None
@@ -176,6 +180,13 @@ class Declaration(Model):
     prefix: str | None = None
     port: Port | None = None
     site: Text | None = None
+    keys: (
+        Annotated[
+            tuple[Key, ...],
+            Field(min_length=1, max_length=_MAX_KEYS, json_schema_extra={"uniqueItems": True}),
+        ]
+        | None
+    ) = None
     _places: tuple[Place, ...] = ()
 
     @model_validator(mode="before")
@@ -188,6 +199,13 @@ class Declaration(Model):
     def _readable(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None:
             _READERS[info.field_name or ""](value)
+        return value
+
+    @field_validator("keys")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and (again := next((key for key in value if value.count(key) > 1), None)):
+            raise ValueError(f"{again!r} stands twice")
         return value
 
     @model_validator(mode="after")
@@ -205,7 +223,17 @@ class Declaration(Model):
                 else "has prefix and port; give port with single addresses"
             )
         self._places = tuple(self._read(given[0]))
+        if self.keys is not None and (fault := self._keyless()):
+            raise ValueError(
+                f"has keys, and {fault}; keys are for an https URL, or a host or address with port"
+            )
         return self
+
+    def _keyless(self) -> str | None:
+        """Why no key can ever be seen."""
+        if self._places[0].scheme == "http":
+            return "is plain HTTP, which shows none"
+        return "names no port that could show one" if self._places[0].port is None else None
 
     def _read(self, kind: str) -> Iterator[Place]:
         port = "" if self.port is None else f":{self.port}"

@@ -1,4 +1,4 @@
-"""What was observed, held against what the provider declared: prefixes, networks, the site.
+"""What was observed, held against what the provider declared: prefixes, networks, the site, keys.
 
 Pure functions; what is known of an address beside its verdict comes as :class:`Known`.
 """
@@ -16,15 +16,16 @@ from geodata.sphere import EARTH_RADIUS_KM, distance_km
 from scanner.case import down, of, up
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from geodata.claim import Claim
     from scanner.endpoint import Endpoint
     from scanner.evidence import AddressEvidence
     from scanner.policy import ControlId, FindingStatus, Severity
-    from scanner.verdict import EndpointVerdict
+    from scanner.verdict import AddressVerdict, EndpointVerdict
 
 _CITY_KM: Final = CITY_RADIUS * EARTH_RADIUS_KM
+_TOLD: Final = 5  # of what a reason lists
 
 
 class Known(NamedTuple):
@@ -108,9 +109,7 @@ def declaration(
     site_fault: str | None,
 ) -> Iterator[Held]:
     """An endpoint's verdict held against what ``provider`` (by name) declared."""
-    if not verdict.addresses:
-        return
-    if endpoint.asns or endpoint.prefixes:
+    if verdict.addresses and (endpoint.asns or endpoint.prefixes):
         yield _addresses(endpoint, provider, verdict, known)
     if site_fault is not None:
         reason = f"{provider} declared that it is in {endpoint.site}, and it is not there: {site_fault}"
@@ -126,6 +125,8 @@ def declaration(
             " announces them so may have taken them; this says nothing of a place."
         )
         yield Held("PCFP-REG-5", "violation", reason, "medium")
+    if endpoint.keys:
+        yield _keys(endpoint, provider, verdict)
 
 
 def _addresses(
@@ -159,6 +160,41 @@ def _addresses(
         reason = f"{'; '.join(shared)}, which {provider} did not declare."
         return Held("PCFP-REG-2", "indeterminate", reason, "low")
     return Held("PCFP-REG-2", "compliant", f"Every address is one that {provider} declared.", "low")
+
+
+def _keys(endpoint: Endpoint, provider: str, verdict: EndpointVerdict) -> Held:
+    """Every key that was shown is a declared one, and every address showed one."""
+    declared = frozenset(endpoint.keys)
+    strange = [said for one in verdict.addresses for said in _strange(one, declared)]
+    if strange:
+        reason = (
+            f"{_some(strange, '; ')}. {provider} declared no such key: whoever answers so is not who was"
+            " declared, or has a new key that was not. This says nothing of a place."
+        )
+        return Held("PCFP-REG-6", "violation", reason, "low")
+    silent = [one.address for one in verdict.addresses if not one.keys]
+    if silent or not verdict.addresses:
+        whose = f"of {_some(silent)} " if silent else ""
+        reason = f"No key {whose}was seen, so whether it is one that {provider} declared is not shown."
+        return Held("PCFP-REG-6", "indeterminate", reason, "low")
+    return Held(
+        "PCFP-REG-6", "compliant", f"Every key that was shown is one that {provider} declared.", "low"
+    )
+
+
+def _strange(one: AddressVerdict, declared: Collection[str]) -> Iterator[str]:
+    """Who was shown a key that is not declared, and who beside them one that is."""
+    proper = sorted({name for key, names in one.keys.items() if key in declared for name in names})
+    beside = f", and {_some(proper)} a declared one" if proper else ""
+    for key, names in one.keys.items():
+        if key not in declared:
+            yield f"{one.address} showed {_some(names)} the key {key}{beside}"
+
+
+def _some(items: Sequence[str], separator: str = ", ") -> str:
+    """Some of them in words: who answers may show another key each time."""
+    more = len(items) - _TOLD
+    return separator.join(items[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def _networks(numbers: Iterable[int]) -> str:

@@ -7,6 +7,7 @@ Every refusal is a :class:`ValueError` whose text says what is wrong and what wa
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from typing import TYPE_CHECKING, Final, Literal
@@ -34,6 +35,9 @@ _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _ASN: Final = re.compile(r"(?:AS)?\s?([0-9]{1,10})", re.IGNORECASE)
 _ASDOT: Final = re.compile(r"(?:AS)?\s?([0-9]{1,5})\.([0-9]{1,5})", re.IGNORECASE)
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+_PIN: Final = re.compile(r"(?:pin-)?sha256(?://?|=|:)", re.IGNORECASE)  # before a digest in base64
+_MAX_KEY: Final = 200  # characters in which somebody may have written a digest
 _NOT_IN_URL: Final = re.compile(r"[\s\x00-\x20\x7f-\x9f<>\"\\^`{|}]")
 _UNROUTABLE_ASNS: Final = {
     0: "AS0 means that nobody may announce a prefix (RFC 7607)",
@@ -51,8 +55,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     Either ``host`` (an A-label name, lower case, no closing dot) or ``address`` is given. ``port``,
     ``scheme`` and ``url`` are None where they were not declared; a URL gives all three. ``declared`` is the
-    text in the register (the prefix, for an address that comes of one). ``asns`` and ``prefixes`` are those
-    that the provider declared. ``line`` is the register's.
+    text in the register (the prefix, for an address that comes of one). ``keys`` are those that it is to be
+    served with (see :func:`parse_key`). ``asns`` and ``prefixes`` are those that the provider declared.
+    ``line`` is the register's.
     """
 
     id: str
@@ -67,6 +72,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str | None = None
     url: str | None = None
     site: str | None = None
+    keys: tuple[str, ...] = ()
     asns: tuple[int, ...] = ()
     prefixes: tuple[str, ...] = ()
     line: int | None = None
@@ -292,6 +298,34 @@ def parse_port(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise ValueError(f"{shown(value)} is not a port; they run from 1 to 65535")
     return value
+
+
+def parse_key(value: object) -> str:
+    """A key by the SHA-256 of its SubjectPublicKeyInfo (RFC 7469 section 2.4): 64 digits, in lower case.
+
+    It is not the certificate's own digest, which is another at each renewal, every few weeks where machines
+    renew: it would be wrong more often than right. A renewal may keep its key, and one that is to come can be
+    made, and declared, before it is used.
+    """
+    if isinstance(value, str) and _KEY.fullmatch(value):
+        return value
+    meant = _as_key(value) if isinstance(value, str) and len(value) <= _MAX_KEY else None
+    hint = f"; did you mean {meant!r}?" if meant else ""
+    raise ValueError(
+        f"{shown(value)} is not the SHA-256 of a key in 64 hexadecimal digits (a-f in lower case){hint}"
+    )
+
+
+def _as_key(text: str) -> str | None:
+    """What a digest is that somebody wrote as openssl, curl or HTTP do."""
+    digits = re.sub(r"[:\s]", "", text).lower()
+    if _KEY.fullmatch(digits):
+        return digits
+    try:
+        octets = base64.b64decode(_PIN.sub("", text).strip('"'), validate=True)
+    except ValueError:
+        return None
+    return octets.hex() if len(octets) == 32 else None
 
 
 def shown(value: object) -> str:

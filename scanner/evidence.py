@@ -8,31 +8,17 @@ location error is added, and what was not measured constrains nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
-from geodata.sources.pop import pop_claims
 from geodata.territory import Disk
-from probes.observation import (
-    DnsObservation,
-    HttpObservation,
-    Observation,
-    PingObservation,
-    TcpObservation,
-    TlsObservation,
-    TraceObservation,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection
 
     from geodata.claim import Claim
-    from probes.observation import HttpResult
     from probes.vantages.vantage import Vantage
     from scanner.path import Abroad, Front, Upstream
-    from scanner.policy import Thresholds
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
@@ -116,11 +102,14 @@ class AddressEvidence:
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
     port: tuple[Constraint, ...] = ()  # of who took connections
     made: tuple[Constraint, ...] = ()  # of what makes pages, files and errors
+    # By digest, the vantages, in order, that a key was shown to at the declared port.
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def without(self, vantages: Collection[str]) -> AddressEvidence:
         """The same but for the constraints of some vantages (by id).
 
-        Their excesses stay: how much later an application answers depends on no place of who asks.
+        Their excesses and keys stay: how much later an application answers, and who it says it is, depends on
+        no place of who asks.
         """
         unused = [one.vantage.id for one in self.transport if one.vantage.id in vantages]
         if not any(one.vantage.id in vantages for one in (*self.transport, *self.key)):
@@ -139,168 +128,6 @@ class AddressEvidence:
         )
 
 
-@dataclass(slots=True)
-class _Minimum:
-    rtt_ms: float
-    evidence: str
-
-
-class _Tries(NamedTuple):
-    """Answers of an application to one vantage; ``tries`` may be more than there are times."""
-
-    vantage: str
-    times_ms: tuple[float, ...]
-    tries: int
-    evidence: str
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What is being collected of one address, by vantage."""
-
-    rtts: dict[str, _Minimum] = field(default_factory=dict)
-    echoed: set[str] = field(default_factory=set)  # whom it answered pings or traces
-    connects: dict[str, _Minimum] = field(default_factory=dict)  # to a port that takes them
-    refused: dict[str, _Minimum] = field(default_factory=dict)  # to one that does not
-    sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
-    handshakes: dict[str, _Minimum] = field(default_factory=dict)
-    late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
-    responses: list[HttpObservation] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    probed: bool = False
-
-    def rtt(self, vantage: str, rtts_ms: Iterable[float | None], evidence: str) -> None:
-        if _keep(self.rtts, vantage, rtts_ms, evidence):
-            self.echoed.add(vantage)
-
-    def tried(
-        self, layer: Layer, vantage: str, times_ms: Iterable[float | None], sent: int, evidence: str
-    ) -> None:
-        """An application's answers; none comes sooner than the host is reached."""
-        times = tuple(one for one in times_ms if one is not None and one >= LEAST_RTT_MS)
-        if times:
-            self.late[layer].append(_Tries(vantage, times, max(sent, len(times)), evidence))
-            _keep_least(self.rtts, vantage, min(times), evidence)
-
-
-def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> bool:
-    """Keep the least of some times, and say whether any is one."""
-    times = [one for one in times_ms if one is not None and one >= LEAST_RTT_MS]
-    if times:
-        _keep_least(minima, vantage, min(times), evidence)
-    return bool(times)
-
-
-def _keep_least(minima: dict[str, _Minimum], vantage: str, time_ms: float, evidence: str) -> None:
-    known = minima.get(vantage)
-    # Equal times are decided by the id, so that the order of observations never matters.
-    if known is None or (time_ms, evidence) < (known.rtt_ms, known.evidence):
-        minima[vantage] = _Minimum(time_ms, evidence)
-
-
-def gather(
-    addresses: Iterable[str],
-    observations: Iterable[Observation],
-    claims: Mapping[str, tuple[Claim, ...]],
-    special: Mapping[str, str | None],
-    vantages: Mapping[str, Vantage],
-    thresholds: Thresholds,
-    upstreams: Mapping[str, Upstream] = MappingProxyType({}),
-    fronts: Mapping[str, Front] = MappingProxyType({}),
-) -> dict[str, AddressEvidence]:
-    """The evidence of each address, from the observations of one endpoint (others' are passed over)."""
-    observations = sorted(observations, key=lambda one: one.id)  # their order never matters
-    gathered: dict[str, _Gathered] = {address: _Gathered() for address in addresses}
-    names: defaultdict[str, set[str]] = defaultdict(set)
-    for observation in observations:
-        if observation.vantage not in vantages:
-            continue
-        if isinstance(observation, DnsObservation):
-            if observation.address is not None and observation.result is not None:
-                names[observation.address].update(
-                    record.target for record in observation.result.chain if record.type == "PTR"
-                )
-            continue
-        one = gathered.get(observation.address or "")
-        if one is not None:
-            _take(one, observation)
-    return {
-        address: AddressEvidence(
-            address=address,
-            special=special.get(address),
-            # A refusal is easily forged on the way: it counts where nothing else answered anybody.
-            transport=_constraints(one.rtts or one.refused, "transport", vantages, thresholds),
-            port=_constraints(one.connects, "port", vantages, thresholds),
-            key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
-            made=tuple(_made(one, vantages, thresholds)),
-            excesses=_excesses(one, vantages),
-            claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
-            asked=tuple(one.asked),
-            probed=one.probed,
-            upstream=upstreams.get(address),
-            front=fronts.get(address),
-            names=tuple(sorted(names[address])),
-            pops=tuple(_pops(address, one, vantages, thresholds)),
-        )
-        for address, one in gathered.items()
-    }
-
-
-def _take(one: _Gathered, observation: Observation) -> None:
-    one.probed |= observation.error != "cancelled"
-    # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer, and the end of a
-    # trace may be silent where a host is not.
-    possible = observation.error not in {"unsupported", "cancelled"}
-    if possible and not isinstance(observation, TraceObservation):
-        one.asked.append(observation.id)
-    if observation.result is None:
-        return
-    vantage, evidence = observation.vantage, observation.id
-    if isinstance(observation, PingObservation | TcpObservation):
-        if isinstance(observation, PingObservation):
-            one.rtt(vantage, observation.result.rtts_ms, evidence)
-        elif observation.result.open is False:
-            _keep(one.refused, vantage, observation.result.rtts_ms, evidence)
-        else:
-            _keep(one.connects, vantage, observation.result.rtts_ms, evidence)
-            one.tried("port", vantage, observation.result.rtts_ms, 0, evidence)
-    elif isinstance(observation, TraceObservation):
-        one.rtt(
-            vantage,
-            (
-                reply.rtt_ms
-                for hop in observation.result.hops
-                for reply in hop.replies
-                if reply.address == observation.address and from_destination(reply.icmp)
-            ),
-            evidence,
-        )
-    elif isinstance(observation, TlsObservation):
-        result = observation.result
-        _keep(one.rtts, vantage, (result.tcp_rtt_ms,), evidence)
-        _keep(one.connects, vantage, (result.tcp_rtt_ms,), evidence)
-        _keep(one.handshakes, vantage, (result.handshake_ms,), evidence)
-        _keep(one.sessions, vantage, result.resumed_ms, evidence)
-        one.tried("tls", vantage, result.handshakes_ms or (result.handshake_ms,), result.sent, evidence)
-        one.tried("resumed", vantage, result.resumed_ms, len(result.resumed_ms), evidence)
-        one.tried("hello", vantage, (result.hello_ms,), result.sent, evidence)
-    elif isinstance(observation, HttpObservation):
-        _take_pages(one, vantage, observation.result, evidence)
-        one.responses.append(observation)
-
-
-def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str) -> None:
-    pages: tuple[tuple[Layer, tuple[float, ...]], ...] = (
-        ("page", result.ttfb_ms),
-        ("error", result.probe_ttfb_ms),
-        ("static", result.static_ttfb_ms),
-    )
-    for layer, times_ms in pages:
-        one.tried(layer, vantage, times_ms, 0, evidence)
-        if result.url is not None and result.url.startswith("https:"):
-            _keep(one.sessions, vantage, times_ms, evidence)
-
-
 def from_destination(icmp: tuple[int, int] | None) -> bool:
     """Whether a reply is the destination's own: a NAT may send time exceeded from the destination's address.
 
@@ -308,91 +135,3 @@ def from_destination(icmp: tuple[int, int] | None) -> bool:
     port unreachable.
     """
     return icmp is None or icmp[0] in {0, 129} or icmp in {(3, 3), (1, 4)}
-
-
-def _constraints(
-    minima: Mapping[str, _Minimum],
-    basis: Basis,
-    vantages: Mapping[str, Vantage],
-    thresholds: Thresholds,
-    sessions: Mapping[str, _Minimum] = MappingProxyType({}),
-) -> tuple[Constraint, ...]:
-    """The constraints, nearest first; of a vantage that has both, that of the session where it is nearer."""
-    found = [
-        Constraint(
-            vantage=vantages[name],
-            rtt_ms=minimum.rtt_ms,
-            radius_km=minimum.rtt_ms * thresholds.speed_km_per_ms_rtt + vantages[name].location_error_km,
-            basis="session" if session else basis,
-            evidence=minimum.evidence,
-        )
-        for name in minima.keys() | sessions.keys()
-        for minimum, session in [
-            min(
-                ((each[name], each is sessions) for each in (minima, sessions) if name in each),
-                key=lambda one: (one[0].rtt_ms, one[1]),
-            )
-        ]
-    ]
-    return tuple(sorted(found, key=lambda constraint: (constraint.rtt_ms, constraint.vantage.id)))
-
-
-def _made(one: _Gathered, vantages: Mapping[str, Vantage], thresholds: Thresholds) -> Iterator[Constraint]:
-    layers: tuple[Literal["page", "static", "error"], ...] = ("page", "static", "error")
-    for layer in layers:
-        minima: dict[str, _Minimum] = {}
-        for each in one.late.get(layer, ()):
-            _keep_least(minima, each.vantage, min(each.times_ms), each.evidence)
-        yield from _constraints(minima, layer, vantages, thresholds)
-
-
-def _pops(
-    address: str, one: _Gathered, vantages: Mapping[str, Vantage], thresholds: Thresholds
-) -> Iterator[Pop]:
-    for response in one.responses:
-        if response.result is None:
-            continue
-        vantage = vantages[response.vantage]
-        transport = one.rtts.get(vantage.id)
-        edge_ms = None if transport is None else transport.rtt_ms
-        page_ms = min((each for each in response.result.ttfb_ms if each >= LEAST_RTT_MS), default=None)
-        headers = {name.lower(): value for name, value in response.result.headers.items()}
-        for claim in pop_claims(address, headers):
-            least_ms = edge_ms if claim.meaning == "edge_pop" else page_ms
-            within = None
-            if least_ms is not None:
-                radius_km = least_ms * thresholds.speed_km_per_ms_rtt + vantage.location_error_km
-                within = Disk(vantage.latitude, vantage.longitude, radius_km)
-            yield Pop(vantage, claim, within, response.id)
-
-
-def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, ...]:
-    """One of each layer that was measured; in the order of their names.
-
-    A vantage to which nothing answers but the application itself knows of no lateness.
-    """
-    found: list[Excess] = []
-    for layer, all_tries in sorted(one.late.items()):
-        knowing = one.echoed if layer == "port" else one.echoed | one.connects.keys()
-        tries = [each for each in all_tries if each.vantage in knowing]
-        times = sorted(
-            (time_ms - one.rtts[each.vantage].rtt_ms, each.vantage)
-            for each in tries
-            for time_ms in each.times_ms
-        )
-        if not times:
-            continue
-        least_ms, vantage = times[0]
-        found.append(
-            Excess(
-                layer=layer,
-                vantage=vantages[vantage],
-                transport_ms=one.rtts[vantage].rtt_ms,
-                excess_ms=least_ms,
-                spread_ms=times[min(max(2, len(times) // 8), len(times) - 1)][0] - least_ms,
-                tries=sum(each.tries for each in tries),
-                timed=len(times),
-                evidence=tuple(each.evidence for each in tries),
-            )
-        )
-    return tuple(found)

@@ -18,7 +18,7 @@ from scanner import policy as policies
 from scanner.declared import known, site_fault
 from scanner.demand import data_dates
 from scanner.dependencies import PREFIX, Dependencies
-from scanner.evidence import gather
+from scanner.gathering import gather
 from scanner.honesty import examine
 from scanner.notice import noticed
 from scanner.rules import judge_address
@@ -96,8 +96,8 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     vantages = {vantage.id: vantage for vantage in inputs.vantages}
     thresholds = inputs.policy.thresholds
     gathered = {
-        endpoint.id: gather(addresses[endpoint.id], own[endpoint.id], claims, special, vantages, thresholds)
-        for endpoint in endpoints
+        one.id: gather(addresses[one.id], own[one.id], claims, special, vantages, thresholds, port=one.port)
+        for one in endpoints
     }
     doubts = examine(
         [one for each in gathered.values() for one in each.values()],

@@ -42,10 +42,11 @@ ControlId = Literal[
     "PCFP-REG-3",  # waivers
     "PCFP-REG-4",  # declared site
     "PCFP-REG-5",  # signed announcements
+    "PCFP-REG-6",  # declared keys
 ]
 CONTROLS: Final[tuple[ControlId, ...]] = get_args(ControlId)
 # Controls that a policy may leave out: nothing is held against them then.
-OPTIONAL: Final = frozenset({"PCFP-RES-3", "PCFP-RES-5", "PCFP-REG-4", "PCFP-REG-5"})
+OPTIONAL: Final = frozenset({"PCFP-RES-3", "PCFP-RES-5", "PCFP-REG-4", "PCFP-REG-5", "PCFP-REG-6"})
 _PENDING: Final = frozenset({"applied", "screening", "audit"})
 _Positive = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -159,6 +159,7 @@ def _declared(document: Document, file: RegisterFile) -> Iterator[tuple[_Path, E
                             scheme=place.scheme,
                             url=place.url,
                             site=declaration.site,
+                            keys=declaration.keys or (),
                             asns=provider.asns,
                             prefixes=provider.prefixes,
                             line=document.line(where),

@@ -130,6 +130,7 @@ def judge_address(
         f" {whole.location}, else {rest.location}. {whole.reason}",
         evidence=whole.evidence,
         rtts_ms=whole.rtts_ms,
+        keys=whole.keys,
         set_aside=rest.set_aside,
     )
 

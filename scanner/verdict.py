@@ -81,6 +81,8 @@ class AddressVerdict(msgspec.Struct, frozen=True, kw_only=True):
     ``assurance`` is ``null`` where the location is no statement of a place. ``countries`` are those that
     are left: feasible by physics, or claimed. ``evidence`` holds ids of observations, ``thresholds`` the
     values that the rule compared with. ``sites`` are those of an address that is proved to be at several.
+    ``keys`` are those that certificates showed at the declared port, by the SHA-256 of their
+    SubjectPublicKeyInfo, each with the vantages that were shown it.
     """
 
     address: str
@@ -91,6 +93,7 @@ class AddressVerdict(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     rtts_ms: dict[str, float] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     set_aside: tuple[SetAside, ...] = ()
     sites: tuple[Site, ...] = ()
     thresholds: dict[str, float] = {}

@@ -45,13 +45,14 @@ def diff(
     territory: Path | None,
     format_: str,
 ) -> None:
-    """Say what changed from run OLD to run NEW: verdicts, addresses, networks, certificates.
+    """Say what changed from run OLD to run NEW: verdicts, addresses, networks, certificates' keys.
 
     Each is a JSON file, or one of a store (--store) by its id, or last, or last~1.
 
-    With --register and --vantages also why a verdict changed: because the world did, because the data of
-    sources did, or because rules and files did. For that, what was measured in each run is judged with the
-    claims of the other.
+    With --register and --vantages also why a verdict, a path, the policy's status or a dependency changed:
+    because the world did, because the data of sources did, or because the judgement did, by other rules or
+    files, or as a waiver or an accreditation has ended. For that, what was measured in each run is judged
+    with the claims of the other, as of today.
 
     \b
     Example:

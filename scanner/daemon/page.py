@@ -11,7 +11,10 @@ import asyncio
 import gzip
 import hashlib
 import logging
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from msgspec.structs import replace
 
 from scanner.daemon.log import LOGGER, log
 from scanner.daemon.view import view
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scanner.register import DataClass, Register
-    from scanner.run import Run
+    from scanner.run import EndpointResult, Run
     from scanner.store import Store
 
 FIRST_S: Final = 60.0  # that a request waits for the first page
@@ -58,8 +61,38 @@ def _before(known: Known, store: Store) -> Run | None:
         id_ = store.previous(run.started, endpoints)
         if id_ is not None:
             read = {one.id: one for one in before.values()}
-            before[name] = read[id_] if id_ in read else store.run(id_)
+            before[name] = _remembering(read[id_] if id_ in read else store.run(id_), run, store)
     return view(known.register, {**known.runs, **before}) if before else None
+
+
+def _remembering(before: Run, run: Run, store: Store) -> Run:
+    """``before`` with the keys that addresses showed last where it was shown none, and ``run`` is again.
+
+    Else a key that was changed while none was seen would never be told of.
+    """
+    showing = {
+        (one.endpoint, each.address) for one in run.endpoints for each in one.verdict.addresses if each.keys
+    }
+    silent: defaultdict[str, list[str]] = defaultdict(list)
+    for one in before.endpoints:
+        for each in one.verdict.addresses:
+            if not each.keys and (one.endpoint, each.address) in showing:
+                silent[one.endpoint].append(each.address)
+    keys = store.keys_before(before.started, silent) if silent else {}
+    return replace(
+        before,
+        endpoints=tuple(_with(one, keys) if one.endpoint in silent else one for one in before.endpoints),
+    )
+
+
+def _with(
+    result: EndpointResult, keys: Mapping[tuple[str, str], dict[str, tuple[str, ...]]]
+) -> EndpointResult:
+    addresses = tuple(
+        replace(one, keys=keys.get((result.endpoint, one.address), one.keys))
+        for one in result.verdict.addresses
+    )
+    return replace(result, verdict=replace(result.verdict, addresses=addresses))
 
 
 class Pages:

@@ -14,7 +14,7 @@ from scanner.store.records import unpack
 from scanner.store.tables import RUNS, VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 
     from sqlalchemy import Connection, Row
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_VERDICTS: Final = 300_000
 MOST_RUNS: Final = 1000  # of few endpoints; each is a query
 MOST_PERIODS: Final = 10  # of an endpoint; who wants more asks for that endpoint
+MOST_SILENT: Final = 50  # verdicts that are looked through for an address that shows a key
 _ROWS: Final = 500  # that are fetched at a time
 # What makes two verdicts the same to somebody who asks what changed.
 _ALIKE: Final[tuple[Any, ...]] = (
@@ -73,6 +74,21 @@ class _Judged(msgspec.Struct):
     verdict: _Why
 
 
+class _Address(msgspec.Struct):
+    address: str
+    keys: dict[str, tuple[str, ...]] = {}
+
+
+class _Addresses(msgspec.Struct):
+    addresses: tuple[_Address, ...] = ()
+
+
+class _Shown(msgspec.Struct):
+    """What the keys of an endpoint's addresses need of its stored result."""
+
+    verdict: _Addresses
+
+
 @dataclass(slots=True)
 class _Stretch:
     """A period while older runs are still read; ``position`` is that in the newest of its runs."""
@@ -100,6 +116,26 @@ def of_endpoint(connection: Connection, endpoint: str) -> Generator[Period]:
         for alike, (newest, *older) in itertools.groupby(rows, _alike):
             why = unpack(newest.document, _Judged).verdict
             yield _period(alike, newest, older[-1] if older else newest, 1 + len(older), why)
+
+
+def keys_before(
+    connection: Connection, started: str, endpoint: str, addresses: Collection[str]
+) -> Iterator[tuple[str, dict[str, tuple[str, ...]]]]:
+    """The keys that some addresses of an endpoint showed last, in runs that began before ``started``."""
+    query = (
+        select(VERDICTS.c.document)
+        .where(VERDICTS.c.endpoint == endpoint, VERDICTS.c.started < started)
+        .order_by(VERDICTS.c.started.desc(), VERDICTS.c.run.desc())
+        .limit(MOST_SILENT)
+    )
+    silent = set(addresses)
+    for document in connection.scalars(query):
+        for one in unpack(document, _Shown).verdict.addresses:
+            if one.keys and one.address in silent:
+                silent.remove(one.address)
+                yield one.address, one.keys
+        if not silent:
+            return
 
 
 def _alike(row: Row[Any]) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ from scanner.store.records import compress, instant, pack, parts, unpack, unpack
 from scanner.store.tables import OBSERVATIONS, RUNS, UNFINISHED, VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -258,6 +258,23 @@ class Store:
         with self._database.reading() as connection:
             found: str | None = connection.scalar(query)
         return found
+
+    def keys_before(
+        self, started: str, silent: Mapping[str, Collection[str]]
+    ) -> Mapping[tuple[str, str], dict[str, tuple[str, ...]]]:
+        """The keys that addresses showed last, in runs that began before ``started``.
+
+        ``silent`` has the addresses by endpoint. Of many endpoints the first are looked for, and of each not
+        without end (see :mod:`scanner.store.history`).
+        """
+        with self._database.reading() as connection:
+            return {
+                (endpoint, address): keys
+                for endpoint in itertools.islice(silent, _SOUGHT)
+                for address, keys in history.keys_before(
+                    connection, instant(started), endpoint, silent[endpoint]
+                )
+            }
 
     def histories(self, until: str) -> History | None:
         """The newest periods of every endpoint, of runs that began at ``until`` (RFC 3339) or before.

@@ -8,12 +8,18 @@ import hashlib
 import itertools
 import socket
 import ssl
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from scapy.layers.inet import ICMP
 
+from probes import certificate
 from probes.http import user_agent
 from probes.target import Settings, Target
 from probes.vantages.local import LocalVantage
@@ -21,6 +27,7 @@ from probes.vantages.vantage import Vantage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from probes.session import Session
     from tests.probes.conftest import Chain, Identity
@@ -95,6 +102,23 @@ async def quiet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+def stranger(folder: Path) -> ssl.SSLContext:
+    """A server whose certificate, in ``chain.pem``, is of the portal's name and of a key of its own."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name.from_rfc4514_string(f"CN={PORTAL}")
+    start = datetime.now(UTC) - timedelta(days=1)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "chain.pem").write_bytes(signed.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(folder / "chain.pem", folder / "key.pem")
+    return made
+
+
 class TestTls:
     """A handshake is measured whatever the certificate; whether it is valid is a separate answer."""
 
@@ -115,6 +139,8 @@ class TestTls:
         assert 0 < result.handshake_ms < 1000
         der = ssl.PEM_cert_to_DER_cert(identity.chain.read_text())
         assert result.certificate_sha256 == hashlib.sha256(der).hexdigest()
+        assert result.key_sha256 == certificate.read(der).key_sha256
+        assert result.other_keys_sha256 == ()
         assert (result.subject, result.issuer) == (f"CN={PORTAL}", "CN=Test CA")
         assert result.sans == (PORTAL, "*.indus.example")
 
@@ -152,6 +178,26 @@ class TestTls:
         assert all(0 < each < 1000 for each in seen.result.resumed_ms)
         assert seen.result.handshake_ms == min(seen.result.handshakes_ms)
         assert seen.result.verified is True
+
+    async def test_machines_with_keys_of_their_own(
+        self, session: Session, chain: Chain, identity: Identity, tmp_path: Path
+    ) -> None:
+        """Behind one address, by turns: the key is that of the fastest, and the others' are told too."""
+        others = [identity.context(), stranger(tmp_path)]
+        turn = itertools.cycle(others)
+        first = identity.context()
+        first.sni_callback = lambda connection, *_: setattr(connection, "context", next(turn))
+        async with chain.serve(chain.host4, quiet, first) as port:
+            target = Target("e", host=PORTAL, address=chain.host4, port=port)
+            seen = await chain.observe("tls", target, session, Settings(tls_count=4, tls_resumed=0))
+        result = seen.result
+        shown = {
+            certificate.read(ssl.PEM_cert_to_DER_cert(path.read_text())).key_sha256
+            for path in (identity.chain, tmp_path / "chain.pem")
+        }
+        assert len(shown) == 2
+        assert {result.key_sha256, *result.other_keys_sha256} == shown
+        assert len(result.other_keys_sha256) == 1
 
     async def test_a_server_that_lets_no_session_be_resumed(
         self, session: Session, chain: Chain, identity: Identity

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from geodata.snapshot_writer import write_snapshot
 from scanner.cli import cli
+from scanner.drift import drift, judged_by_turns
+from tests.scanner.anyrun import sample
 from tests.scanner.test_cli import ROOT, sarhad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from scanner.run import EndpointResult, Run
 
 REGISTER = """\
 version: 1
@@ -49,6 +55,14 @@ class Office:
 
     def register(self, host: str) -> None:
         (self.path / "register.yaml").write_text(REGISTER.replace("PORTAL", host))
+
+    def waive(self, expires: str) -> None:
+        """The portal is waived until then."""
+        self.register("portal.indus.example")
+        with (self.path / "register.yaml").open("a") as register:
+            register.write(
+                f"waivers: [{{endpoint: {PORTAL}, issuer: Cloud Office, reason: x, expires: {expires}}}]\n"
+            )
 
     def run(
         self,
@@ -138,15 +152,16 @@ class TestCause:
         assert (moved["endpoint"], moved["address"]) == (PORTAL, None)
         assert (moved["before"], moved["after"]) == ("inside (proved)", "outside (proved)")
         assert moved["cause"] == "world"
-        assert {"kind": "status", "before": "compliant", "after": "violation"}.items() <= {
-            **next(one for one in changes if one["kind"] == "status")
-        }.items()
+        (status,) = [one for one in changes if one["kind"] == "status"]
+        assert (status["before"], status["after"], status["cause"]) == ("compliant", "violation", "world")
 
     def test_the_data(self, office: Office) -> None:
         changes = office.changes(office.run(FAR), office.run(FAR, country="OM"))
         (moved,) = [one for one in changes if one["kind"] == "moved"]
         assert (moved["before"], moved["after"]) == ("inside (corroborated)", "outside (corroborated)")
         assert moved["cause"] == "data"
+        (status,) = [one for one in changes if one["kind"] == "status"]
+        assert (status["after"], status["cause"]) == ("violation", "data")
 
     def test_both(self, office: Office) -> None:
         """Neither alone would have given what there is now."""
@@ -164,6 +179,85 @@ class TestCause:
         (sure,) = [one for one in changes if one["kind"] == "assurance"]
         assert sure["after"] == "inside (proved)"
         assert sure["cause"] == "judgement"
+
+    def test_a_waiver_that_was_taken_away(self, office: Office) -> None:
+        """Of the status: the same that was measured and claimed is not waived any more."""
+        office.waive("2126-12-31")
+        old = office.run(AWAY)
+        office.register("portal.indus.example")
+        (status,) = office.changes(old, office.run(AWAY))
+        assert (status["kind"], status["before"], status["after"]) == ("status", "waived", "violation")
+        assert status["cause"] == "judgement"
+
+    def test_a_waiver_that_has_ended_is_no_cause_of_what_else_changed(self, office: Office) -> None:
+        """It had ended when both are judged again: by what is held now the place alone made the status."""
+        office.waive("2126-12-31")
+        old = office.run(AWAY)
+        office.waive("2026-11-19")
+        changes = office.changes(old, office.run(HOME))
+        assert [(one["kind"], one["before"], one["cause"]) for one in changes] == [
+            ("moved", "outside (proved)", "world"),
+            ("status", "waived", "world"),
+        ]
+
+    def test_of_an_endpoint_that_is_not_registered_any_more_is_not_known(self, office: Office) -> None:
+        old, new = office.run(HOME), office.run(AWAY)
+        office.register("new.indus.example")
+        changes = office.changes(old, new)
+        assert {one["kind"] for one in changes} == {"moved", "status"}
+        assert {one["cause"] for one in changes} == {None}
+
+
+class TestAspects:
+    """Of a path, a status, a dependency and one of several addresses the cause is found likewise."""
+
+    RUN = sample()
+
+    def run(self, turned: bool) -> Run:
+        """The sample, or the same with every aspect of its first endpoint another."""
+        result = self.RUN.endpoints[0]
+        verdict = result.verdict
+        (address,), (first, *rest) = verdict.addresses, verdict.dependencies
+        second = replace(address, address="198.18.0.2")
+        if turned:
+            second = replace(second, location="inside")
+            first = replace(first, location="outside")
+            result = replace(result, status="waived")
+        verdict = replace(
+            verdict,
+            path="domestic" if turned else "leaves",
+            addresses=(address, second),
+            dependencies=(first, *rest),
+        )
+        return replace(self.RUN, endpoints=(replace(result, verdict=verdict), *self.RUN.endpoints[1:]))
+
+    @pytest.mark.parametrize(
+        ("by", "cause"),
+        [
+            (lambda measured, _: measured, "world"),
+            (lambda _, said: said, "data"),
+            (lambda measured, said: measured and said, "world and data"),
+            (lambda measured, said: measured or said, "world and data"),
+            (lambda *_: True, "judgement"),
+        ],
+    )
+    def test_each(self, by: Callable[[bool, bool], bool], cause: str) -> None:
+        turns: list[tuple[bool, bool]] = []
+
+        def judge(measured: Run, said: Run) -> Iterable[EndpointResult]:
+            turns.append((measured is new, said is new))
+            return self.run(by(*turns[-1])).endpoints
+
+        old, new = self.run(turned=False), self.run(turned=True)
+        changes = drift(old, new, judged_by_turns(judge, old, new))
+        assert [(one.kind, one.address, one.cause) for one in changes] == [
+            ("path", None, cause),
+            ("status", None, cause),
+            ("moved", "198.18.0.2", cause),
+            ("dependency", None, cause),
+        ]
+        assert len(turns) == 4
+        assert {one.cause for one in drift(old, new)} == {None}
 
 
 class TestChanges:
@@ -200,6 +294,17 @@ class TestChanges:
         found = {one["kind"]: (one["before"], one["after"]) for one in changes}
         assert found["origin"] == ("AS64500", "AS64999")
         assert found["certificate"] == ("aa", "bb")
+
+    def test_a_certificate_is_in_the_page_and_in_the_table(self, office: Office) -> None:
+        old, new = office.run(HOME), office.run(HOME, key="bb")
+        page = call("report", new, "--previous", old).stdout
+        table = call("diff", old, new).stdout
+        changes = page[page.index('id="changes"') :]
+        for found in (changes, table):
+            assert "aa" in found
+            assert "bb" in found
+        assert "Certificate&#39;s key" in changes
+        assert "certificate" in table
 
     def test_endpoints(self, office: Office) -> None:
         old = office.run(HOME)

@@ -16,7 +16,7 @@ from geodata.sphere import distance_km
 from probes.document import Document
 from probes.vantages.vantage import Vantage
 from scanner import metrics
-from scanner.evidence import AddressEvidence, gather
+from scanner.gathering import gather
 from scanner.honesty import examine
 from scanner.judge import Inputs, compose
 from scanner.register import parse_register
@@ -27,6 +27,7 @@ from tests.scanner.scene import PLACES, THRESHOLDS, VANTAGES, claim, pakistan, p
 if TYPE_CHECKING:
     from probes.observation import Observation
     from scanner.doubt import Doubt
+    from scanner.evidence import AddressEvidence
     from scanner.run import Run
     from scanner.verdict import AddressVerdict
 

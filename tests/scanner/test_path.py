@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from probes.observation import Hop, Reply, TraceObservation, TraceResult
-from scanner.evidence import gather
+from scanner.gathering import gather
 from scanner.path import (
     Abroad,
     PlacedHop,
@@ -236,9 +236,10 @@ class TestScrubbing:
             {},
             VANTAGES,
             THRESHOLDS,
-            upstream(home, hops),
-            fronts(home, hops),
         ).values()
+        evidence = replace(
+            evidence, upstream=upstream(home, hops).get(ADDRESS), front=fronts(home, hops).get(ADDRESS)
+        )
         return judge_address(evidence, pakistan(), THRESHOLDS)
 
     washed = trace("khi", ("198.18.1.1", 0.4), ("198.18.3.1", 118), ("198.18.1.2", 210), last_ms=211)

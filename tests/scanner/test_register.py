@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from probes.document import Document, DocumentError
 from probes.vantages.vantage import load_vantages
 from scanner.country import CODES
-from scanner.endpoint import parse_asn, parse_host, parse_url
+from scanner.endpoint import parse_asn, parse_host, parse_key, parse_url
 from scanner.register import Endpoint, Register, json_schema, load_register, parse_register
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -144,6 +145,12 @@ class TestEndpoints:
         assert (found.asns, found.prefixes) == ((64500, 64501, 64502), ("203.0.113.0/24",))
         assert (found.site, found.line) == ("Karachi", 13)
 
+    def test_carry_the_keys_that_they_are_served_with(self) -> None:
+        first, second = "0" * 64, "f" * 64
+        assert one(f'{{url: https://a.example, keys: ["{first}", {second}]}}').keys == (first, second)
+        assert one(f"{{host: a.example, port: 5432, keys: [{second}]}}").keys == (second,)
+        assert one("https://a.example").keys == ()
+
     def test_of_a_prefix_are_all_its_addresses(self) -> None:
         found = register("{prefix: 203.0.113.16/28, site: Lahore}").endpoints
         assert [each.address for each in found] == [f"203.0.113.{n}" for n in range(16, 32)]
@@ -263,6 +270,27 @@ class TestNotices:
         )
 
 
+class TestKeys:
+    """A digest has one spelling; who uses another is told which, and nothing else is one."""
+
+    @given(st.binary(min_size=32, max_size=32))
+    def test_of_other_tools_are_named_as_they_are_to_be_written(self, digest: bytes) -> None:
+        assert parse_key(digest.hex()) == digest.hex()
+        pin = base64.b64encode(digest).decode()
+        for text in (digest.hex(":"), digest.hex(":").upper(), f"sha256//{pin}", f'pin-sha256="{pin}"', pin):
+            with pytest.raises(ValueError, match=f"; did you mean '{digest.hex()}'"):
+                parse_key(text)
+
+    @given(st.text() | st.from_regex(r"(sha256//)?[A-Za-z0-9+/=:]{0,99}") | st.integers() | st.none())
+    def test_are_digests_or_refused(self, value: object) -> None:
+        try:
+            found = parse_key(value)
+        except ValueError as error:
+            assert "is not the SHA-256 of a key" in str(error)  # noqa: PT017
+        else:
+            assert len(bytes.fromhex(found)) == 32
+
+
 class TestWaivers:
     """A waiver is for one endpoint, or for the addresses of one declared prefix."""
 
@@ -304,7 +332,16 @@ class TestShippedExamples:
 
     @pytest.mark.parametrize(
         "name",
-        ["misspelt-status", "misspelt-endpoint-key", "host-and-address", "bad-provider-id", "port-too-large"],
+        [
+            "misspelt-status",
+            "misspelt-endpoint-key",
+            "host-and-address",
+            "bad-provider-id",
+            "port-too-large",
+            "key-of-openssl",
+            "key-twice",
+            "keys-none",
+        ],
     )
     def test_what_is_wrong_does_not_fit_it(self, name: str) -> None:
         value = Document.read(Path(__file__).parent / "registers" / f"{name}.yaml").value

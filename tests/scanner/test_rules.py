@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -23,7 +24,7 @@ from probes.observation import (
     TraceObservation,
     TraceResult,
 )
-from scanner.evidence import gather
+from scanner.gathering import gather
 from scanner.path import PlacedHop, Upstream, Way
 from scanner.rules import judge_address
 from scanner.verdict import AddressVerdict, combine
@@ -51,12 +52,12 @@ def judge(
     observations: list[Observation],
     claims: tuple[Claim, ...] = (),
     special: str | None = None,
-    upstreams: dict[str, Upstream] | None = None,
+    upstream: Upstream | None = None,
 ) -> AddressVerdict:
-    evidence = gather(
-        [ADDRESS], observations, {ADDRESS: claims}, {ADDRESS: special}, VANTAGES, THRESHOLDS, upstreams or {}
-    )
-    return judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS)
+    (evidence,) = gather(
+        [ADDRESS], observations, {ADDRESS: claims}, {ADDRESS: special}, VANTAGES, THRESHOLDS
+    ).values()
+    return judge_address(replace(evidence, upstream=upstream), pakistan(), THRESHOLDS)
 
 
 ALL_PK = (claim("registry", "PK", meaning="registrant"), claim("alpha", "PK"), claim("beta", "PK"))
@@ -125,7 +126,7 @@ class TestTerritory:
 
     def test_the_location_error_of_a_vantage_weakens_its_proof(self) -> None:
         vague = {"khi": VANTAGES["khi"].model_copy(update={"location_error_km": 900})}
-        evidence = gather([ADDRESS], [ping("khi", 0.6)], {}, {}, vague, THRESHOLDS, {})
+        evidence = gather([ADDRESS], [ping("khi", 0.6)], {}, {}, vague, THRESHOLDS)
         assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).assurance is None
 
     def test_a_zero_or_negative_rtt_is_no_measurement(self) -> None:
@@ -155,7 +156,7 @@ class TestOnLand:
         """Its place is wrong, and of the host nothing follows."""
         adrift = {**VANTAGES, "dxb": VANTAGES["dxb"].model_copy(update={"latitude": 15.0, "longitude": 62.0})}
         seen = [ping("dxb", 1), ping("khi", 40)]
-        evidence = gather([ADDRESS], seen, {}, {}, adrift, THRESHOLDS, {})
+        evidence = gather([ADDRESS], seen, {}, {}, adrift, THRESHOLDS)
         assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).location == "undetermined"
 
 
@@ -448,7 +449,7 @@ class TestClaims:
 
     def test_a_vantage_on_the_coast_is_at_home(self) -> None:
         coast = {"khi": VANTAGES["khi"].model_copy(update={"latitude": 24.80, "longitude": 67.03})}
-        evidence = gather([ADDRESS], [ping("khi", 2)], {ADDRESS: ALL_PK}, {}, coast, THRESHOLDS, {})
+        evidence = gather([ADDRESS], [ping("khi", 2)], {ADDRESS: ALL_PK}, {}, coast, THRESHOLDS)
         assert judge_address(evidence[ADDRESS], pakistan(), THRESHOLDS).location == "inside"
 
     def test_what_several_times_rule_out_is_said_to_be(self) -> None:
@@ -463,7 +464,7 @@ class TestClaims:
         self, place: Literal["home", "abroad"], location: str
     ) -> None:
         upstream = Upstream(PlacedHop(place, "2 sources say OM", ("OM",)), beside=False)
-        verdict = judge([*NEAR], ALL_PK, upstreams={ADDRESS: upstream})
+        verdict = judge([*NEAR], ALL_PK, upstream=upstream)
         assert verdict.location == location
 
     @pytest.mark.parametrize(
@@ -488,7 +489,7 @@ class TestClaims:
         upstream = Upstream(PlacedHop(place, "2 sources say PK", ("PK",)), beside=False)
         said = (claim("alpha", "IN"), claim("beta", "IN"), *more)
         pings = [ping(vantage, rtt_ms) for vantage, rtt_ms in rtts_ms.items()]
-        verdict = judge(pings, said, upstreams={ADDRESS: upstream})
+        verdict = judge(pings, said, upstream=upstream)
         assert verdict.location == location
         assert (verdict.rule == "unsupported-claim") == (location == "conflicting")
 
@@ -500,7 +501,7 @@ class TestClaims:
         """However late it answers: a delay is easily added, and its way may lead abroad and back."""
         hop = PlacedHop("home" if countries == ("PK",) else "abroad", "2 sources say so", countries)
         pings = [ping(vantage, rtt_ms) for vantage, rtt_ms in rtts_ms.items()]
-        verdict = judge(pings, ALL_SG, upstreams={ADDRESS: Upstream(hop, beside=True)})
+        verdict = judge(pings, ALL_SG, upstream=Upstream(hop, beside=True))
         assert verdict.location == ("conflicting" if hop.place == "home" else "outside")
 
     def test_home_is_not_believed_where_only_its_holder_is_known(self) -> None:
@@ -762,7 +763,7 @@ class TestEndpoint:
             time=TIME,
             result=DnsResult(question="1.0.18.198.in-addr.arpa.", chain=(record,)),
         )
-        evidence = gather([ADDRESS], [one], {}, {}, VANTAGES, THRESHOLDS, {})
+        evidence = gather([ADDRESS], [one], {}, {}, VANTAGES, THRESHOLDS)
         assert evidence[ADDRESS].names == ("\\027[31m.example.",)
 
 

@@ -165,7 +165,16 @@ class Territory:
 
     def country_at(self, latitude: float, longitude: float) -> str | None:
         """The country whose land a point is on: None at sea, ``??`` where the land has no code."""
-        features = self._features_at(latitude, longitude)
+        return self._country_of(self._features_at(latitude, longitude))
+
+    def countries_at(self, latitudes: Floats, longitudes: Floats) -> list[str | None]:
+        """The same of many points at once."""
+        found: list[list[int]] = [[] for _ in latitudes]
+        for point, feature in zip(*self.land.features_of(unit(latitudes, longitudes)), strict=True):
+            found[point].append(feature)
+        return list(map(self._country_of, found))
+
+    def _country_of(self, features: Sequence[int]) -> str | None:
         if self._feature in features:
             return self.country
         return self.land.codes[features[0]] or "??" if features else None

@@ -63,6 +63,16 @@ class TestManyPoints:
             ],
         )
 
+    def test_their_countries(self) -> None:
+        """Of cities, of land without a code, of the sea, and of land that home and a neighbour claim."""
+        cities = [(city.latitude, city.longitude) for city in shipped_cities().all[::20]]
+        places = np.array([*cities, (42.66, 21.16), (20.0, 65.0), (35.4, 77.05)])
+        for home in ("PK", "IN"):
+            territory = Territory.load(home)
+            found = territory.countries_at(*places.T)
+            assert found == [territory.country_at(*place) for place in places.tolist()]
+            assert found[-3:-1] == ["??", None]
+
     def _check(self, territory: Territory, places: list[tuple[float, float]]) -> None:
         vectors = unit(*np.array(places).T)
         number, feature = territory.land.features_of(vectors)

@@ -64,7 +64,7 @@ class TestManyPoints:
         )
 
     def test_their_countries(self, pakistan: Territory, tmp_path: Path) -> None:
-        """Of cities, of land without a code, of the sea, and of another's land that a home takes for its own."""
+        """Of cities, of land without a code, of the sea, and of another's land that a home takes."""
         cities = [(city.latitude, city.longitude) for city in shipped_cities().all[::20]]
         places = np.array([*cities, (42.66, 21.16), (20.0, 65.0), LAHORE])
         around = [[74.0, 31.2], [74.6, 31.2], [74.6, 31.8], [74.0, 31.8], [74.0, 31.2]]

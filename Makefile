@@ -56,9 +56,11 @@ tools:
 		config/install-packages "$${missing[@]}" || echo "Going on without them: the tests that need them are skipped." >&2; \
 	fi
 
-# Files of tests run side by side; one at a time: make test PYTEST=-n0
+# Tests run side by side, one at a time with make test PYTEST=-n0. Four at once also on two cores, as many wait for
+# a network of theirs; who has none left takes over half of another's. What was compiled is kept, whatever the
+# environment says: to make the tests' own code anew takes each of the four, and each program they start, seconds.
 test: $(VENV)/dev.stamp tools
-	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST)
+	@PYTHONDONTWRITEBYTECODE= PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(PYTEST)
 
 # A peer that cannot be had here is named in the table.
 $(VENV)/bench.stamp: $(VENV)/run.stamp requirements-bench.lock

@@ -159,11 +159,13 @@ class Land:
         Those asked for last are kept: they take half a second to make, and are the same for every run.
         """
         key = groups.tobytes()
-        if key not in self._forests:
+        made = self._forests.pop(key, None)
+        if made is None:
             if len(self._forests) >= _MAX_FORESTS:
-                self._forests.clear()
-            self._forests[key] = self._forest(groups)
-        return self._forests[key]
+                del self._forests[next(iter(self._forests))]
+            made = self._forest(groups)
+        self._forests[key] = made  # the last of them
+        return made
 
     def _forest(self, groups: Bools) -> Forest:
         members = [self._segments(np.flatnonzero(group[self.feature_of_chunk]))[0] for group in groups]

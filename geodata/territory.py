@@ -57,6 +57,7 @@ _ALL_KM: Final = EARTH_RADIUS_KM * np.pi  # half way around the Earth: nothing i
 _FEW: Final = 8  # disks; of more, most hold a smaller one whole or the contradiction is between two
 _MANY: Final = 512  # hosts whose cities are found at once
 _FEW_VANTAGES: Final = 32  # for which the same work for all hosts is less than what each needs
+_FEW_HOSTS: Final = 500  # that are assessed in the time that it takes to get ready for many
 _MAX_KNOWN: Final = 16_384  # assessments kept: many addresses share vantages and round-trip times
 
 
@@ -109,6 +110,7 @@ class Territory:
         self.foreign_features = ~home
         self._cities = shipped_cities()
         self._known: dict[tuple[Disk, ...], Feasibility] = {}
+        self._wanted = 0  # of prepare(), until now
         self._features: dict[tuple[float, float], tuple[int, ...]] = {}
         self._towns: dict[tuple[float, float, bool], float] = {}
         self._angles: dict[tuple[float, float, bool], float] = {}
@@ -165,7 +167,16 @@ class Territory:
 
     def country_at(self, latitude: float, longitude: float) -> str | None:
         """The country whose land a point is on: None at sea, ``??`` where the land has no code."""
-        features = self._features_at(latitude, longitude)
+        return self._country_of(self._features_at(latitude, longitude))
+
+    def countries_at(self, latitudes: Floats, longitudes: Floats) -> list[str | None]:
+        """The same of many points at once."""
+        found: list[list[int]] = [[] for _ in latitudes]
+        for point, feature in zip(*self.land.features_of(unit(latitudes, longitudes)), strict=True):
+            found[point].append(feature)
+        return list(map(self._country_of, found))
+
+    def _country_of(self, features: Sequence[int]) -> str | None:
         if self._feature in features:
             return self.country
         return self.land.codes[features[0]] or "??" if features else None
@@ -238,13 +249,15 @@ class Territory:
     def prepare(self, wanted: Iterable[Iterable[Disk]]) -> None:
         """Assess some thousands at once, so that :meth:`assess` has them at hand; of few vantages only.
 
-        What is asked of each by itself costs a millisecond; of many from the same vantages, a tenth of that.
+        What is asked of each by itself costs a millisecond; of many from the same vantages, a tenth of that,
+        once all borders are sorted, which takes half a second: the first few hundred are not worth it.
         """
         keys = [key for key in dict.fromkeys(map(_key, wanted)) if key and key not in self._known]
         places = {
             place: number for number, place in enumerate({disk[:2]: None for key in keys for disk in key})
         }
-        if not keys or len(places) > _FEW_VANTAGES or len(keys) > _MAX_KNOWN:
+        self._wanted += len(keys)
+        if not keys or self._wanted < _FEW_HOSTS or len(places) > _FEW_VANTAGES or len(keys) > _MAX_KNOWN:
             return
         if len(self._known) + len(keys) > _MAX_KNOWN:
             self._known.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -15,6 +16,12 @@ settings.load_profile("sarhad")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell leaves what it runs in the background, and what that starts; tests send it to programs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected lives to the end: a look for garbage after each few tests need not go through it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -75,10 +75,14 @@ class Gazetteer:
         named: dict[tuple[str, str], Spot] = {}
         home: dict[Spot, float] = {}
         foreign: list[int] = []
-        for index, city in enumerate(cities.all):
-            spot = Spot(city.name, city.country, round(city.latitude, 4), round(city.longitude, 4))
-            at_home = bool(territory.home_cities[index])
-            if not self._fits(spot, spot.latitude, spot.longitude, at_home=at_home):
+        every = [
+            Spot(city.name, city.country, round(city.latitude, 4), round(city.longitude, 4))
+            for city in cities.all
+        ]
+        places = np.array([(spot.latitude, spot.longitude) for spot in every])
+        for index, (spot, country) in enumerate(zip(every, territory.countries_at(*places.T), strict=True)):
+            city, at_home = cities.all[index], bool(territory.home_cities[index])
+            if not self._agrees(country, spot, at_home=at_home):
                 continue
             named.setdefault((city.name, city.country), spot)
             if at_home:
@@ -131,6 +135,10 @@ class Gazetteer:
     def _fits(self, spot: Spot, latitude: float, longitude: float, *, at_home: bool) -> bool:
         """Whether a point is where nobody disputes that it is: home for home's, the country for others'."""
         found = self._territory.country_at(round(latitude, 4), round(longitude, 4))
+        return self._agrees(found, spot, at_home=at_home)
+
+    def _agrees(self, found: str | None, spot: Spot, *, at_home: bool) -> bool:
+        """Whether the country of whose land a spot is, is undisputedly the one that it should be."""
         return found == (self._territory.country if at_home else spot.country) and (
             at_home or found != self._territory.country
         )

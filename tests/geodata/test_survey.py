@@ -63,6 +63,18 @@ class TestManyPoints:
             ],
         )
 
+    def test_their_countries(self, pakistan: Territory, tmp_path: Path) -> None:
+        """Of cities, of land without a code, of the sea, and of another's land that a home takes."""
+        cities = [(city.latitude, city.longitude) for city in shipped_cities().all[::20]]
+        places = np.array([*cities, (42.66, 21.16), (20.0, 65.0), LAHORE])
+        around = [[74.0, 31.2], [74.6, 31.2], [74.6, 31.8], [74.0, 31.8], [74.0, 31.2]]
+        path = tmp_path / "home.json"
+        path.write_text(json.dumps({"type": "Polygon", "coordinates": [around]}))
+        for territory, country in ((pakistan, "PK"), (Territory.load("IN", path), "IN")):
+            found = territory.countries_at(*places.T)
+            assert found == [territory.country_at(*place) for place in places.tolist()]
+            assert found[-3:] == ["??", None, country]
+
     def _check(self, territory: Territory, places: list[tuple[float, float]]) -> None:
         vectors = unit(*np.array(places).T)
         number, feature = territory.land.features_of(vectors)
@@ -265,8 +277,10 @@ class TestManyHosts:
 
 @pytest.fixture(scope="module")
 def prepared(pakistan: Territory) -> Territory:
-    """Another of the same land, of which nothing is known yet."""
-    return Territory("PK", pakistan.land)
+    """Another of the same land, that was asked for so many that it is ready for more."""
+    made = Territory("PK", pakistan.land)
+    made.prepare([[Disk(*KARACHI, radius_km)] for radius_km in range(1000)])
+    return made
 
 
 class TestPrepared:
@@ -301,6 +315,12 @@ class TestPrepared:
             if key:
                 assert prepared.assess(each) == pakistan.assess(each)
         assert len(prepared._known) == known
+
+    def test_what_it_takes_for_many_is_not_spent_on_few(self, pakistan: Territory) -> None:
+        made = Territory("PK", pakistan.land)
+        for first in range(0, 600, 100):
+            made.prepare([[Disk(*KARACHI, first + more)] for more in range(100)])
+            assert len(made._known) == (0 if first < 400 else 100 * (first // 100 - 3))
 
     def test_of_very_many_vantages_nothing_is_prepared(self, prepared: Territory) -> None:
         """Then most disks hold others, which is looked at first."""

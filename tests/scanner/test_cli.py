@@ -44,12 +44,14 @@ def sarhad(*arguments: str | Path, **environment: str) -> subprocess.CompletedPr
     )
 
 
-def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def call(*arguments: str | Path, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """``sarhad`` in this process, by the same door: a new one takes longer to start than what is tested."""
     command = ["sarhad", *map(str, arguments)]
-    with pytest.MonkeyPatch.context() as patch, CliRunner().isolation() as (output, errors, _):
+    with pytest.MonkeyPatch.context() as patch, CliRunner().isolation(text) as (output, errors, _):
         patch.setattr(sys, "argv", command)
         patch.setenv("OPENBLAS_NUM_THREADS", "1")  # main() sets it
+        for name, value in environment.items():
+            patch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             main()
         sys.stdout.flush()
@@ -195,14 +197,14 @@ class TestJudge:
         file, output = tmp_path / "observations.jsonl", tmp_path / "sarhad.prom"
         file.write_text(json.dumps(self._record(0.5)) + "\n")
         common = ("judge", file, f"--register={register}", f"--vantages={vantages}", "--format=prometheus")
-        done = sarhad(*common, f"--output=prometheus={output}", **environment)
+        done = call(*common, f"--output=prometheus={output}", **environment)
         named = set(re.findall(r"^residency_\w+", done.stdout, re.MULTILINE))
         assert ("residency_endpoint_assurance" in named) == (not environment)
         assert ("residency_probe_rtt_seconds" in named) == (not environment)
         assert "residency_endpoint_policy_status" in named
         assert "residency_provider_accreditation_expiry_timestamp_seconds" in named
         assert output.read_text() == done.stdout
-        assert environment or done.stdout != sarhad(*common, "--metrics-detail=low").stdout
+        assert environment or done.stdout != call(*common, "--metrics-detail=low").stdout
 
     def test_a_documentation_address_is_special(self, tmp_path: Path, register: Path, vantages: Path) -> None:
         done = self._judge(tmp_path, register, vantages, json.dumps(self._record(0.5)))

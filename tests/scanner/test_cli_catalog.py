@@ -74,33 +74,34 @@ class TestUpdate:
     """What is published becomes the snapshot's, and what is wrong with it is said."""
 
     def test_from_update_to_rollback(self, mirror: str, tmp_path: Path) -> None:
+        """What one process has fetched another has."""
         home = {"SARHAD_GEODATA": str(tmp_path / "geodata"), "SARHAD_GEODATA_MIRROR": mirror}
         first = sarhad("geodata", "update", "delegated", **home)
         assert first.returncode == 0, first.stderr
         assert first.stdout == "delegated: updated, 6 records, digest checked, signature not\n"
         assert "delegated: skipped line 3: has too few fields" in first.stderr
         assert "generation 2 is current" in first.stderr
-        again = sarhad("geodata", "update", "delegated", **home)
+        again = call("geodata", "update", "delegated", **home)
         assert again.stdout == "delegated: unchanged, 6 records, digest checked, signature not\n"
         table = tmp_path / "table"
         table.write_text("39.32.0.0/11 64500\n")
-        assert sarhad("geodata", "add", "bgp", table, **home).stdout == "bgp: updated, 1 records\n"
-        rows = json.loads(sarhad("geodata", "status", "--format=json", **home).stdout)
+        assert call("geodata", "add", "bgp", table, **home).stdout == "bgp: updated, 1 records\n"
+        rows = json.loads(call("geodata", "status", "--format=json", **home).stdout)
         counts = {row["source"]: row["records"] for row in rows}
         checked = {row["source"]: row["checked"] for row in rows}
         assert (checked["delegated"], checked["bgp"]) == ("digest checked, signature not", None)
-        told = " ".join(sarhad("geodata", "status", **home).stdout.split())
+        told = " ".join(call("geodata", "status", **home).stdout.split())
         assert "LACNIC and RIPE NCC; digest checked, signature not - bgp: " in told
         assert (counts["delegated"], counts["bgp"]) == (6, 1)
-        (answer,) = json.loads(sarhad("geodata", "lookup", "39.32.0.1", "--format=json", **home).stdout)
+        (answer,) = json.loads(call("geodata", "lookup", "39.32.0.1", "--format=json", **home).stdout)
         said = {claim["source"]: claim for claim in answer["claims"]}
         assert said["delegated"]["country"] == "PK"
         assert said["bgp"]["prefix"] == "39.32.0.0/11"
-        back = sarhad("geodata", "rollback", **home)
+        back = call("geodata", "rollback", **home)
         assert (back.returncode, back.stdout) == (0, "")
         assert "generation 2 of" in back.stderr
-        assert sarhad("geodata", "rollback", **home).returncode == 0  # to what is embedded
-        last = sarhad("geodata", "rollback", **home)
+        assert call("geodata", "rollback", **home).returncode == 0  # to what is embedded
+        last = call("geodata", "rollback", **home)
         assert last.returncode == 2
         assert "no generation before" in last.stderr
 
@@ -116,17 +117,17 @@ class TestUpdate:
         _Handler.files |= {f"{name}.asc": registry.sign(_Handler.files[name]) for name in signed}
         home = {"SARHAD_GEODATA": str(tmp_path / "geodata"), "SARHAD_GEODATA_MIRROR": mirror}
         keys = registry.keyring(tmp_path / "keys", "registry", armour=True)
-        found = sarhad("geodata", "update", "delegated", "--keyring", keys, **home)
+        found = call("geodata", "update", "delegated", "--keyring", keys, **home)
         words = "digest checked, signature of 2 of 2 files verified, 3 without one"
         assert found.stdout == f"delegated: updated, 6 records, {words}\n"
-        assert "signature of 2 of" in sarhad("geodata", "status", "--format=json", **home).stdout
+        assert "signature of 2 of" in call("geodata", "status", "--format=json", **home).stdout
         wrong = registry.keyring(tmp_path / "others", "stranger")
         (tmp_path / "second").mkdir()
         again = home | {"SARHAD_GEODATA": str(tmp_path / "second"), "SARHAD_KEYRING": str(wrong)}
-        refused = sarhad("geodata", "update", "delegated", **again)
+        refused = call("geodata", "update", "delegated", **again)
         assert refused.returncode == 3
         assert f"does not verify by the keys in {wrong}" in refused.stdout
-        nothing = sarhad("geodata", "update", "delegated", "--keyring", tmp_path / "nowhere", **home)
+        nothing = call("geodata", "update", "delegated", "--keyring", tmp_path / "nowhere", **home)
         assert nothing.returncode == 2
         assert "nowhere: cannot be read" in nothing.stderr
 

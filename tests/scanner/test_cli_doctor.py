@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.scanner.test_cli import SARHAD, call
+
 WORLD = Path(__file__).parents[1] / "probes" / "simnet" / "worlds" / "tree.yaml"
-SARHAD = Path(sys.executable).with_name("sarhad")
 # What is imported before may be where only root can read.
 MAIN = """
 import os, sys
@@ -97,9 +98,7 @@ class TestVantages:
     def run(tmp_path: Path, entry: str) -> subprocess.CompletedProcess[str]:
         file = tmp_path / "vantages.yaml"
         file.write_text(f"vantages:\n  - {{id: khi, latitude: 24.9, longitude: 67.0, {entry}}}\n")
-        return subprocess.run(
-            [SARHAD, "doctor", "--vantages", file], capture_output=True, text=True, timeout=60, check=False
-        )
+        return call("doctor", "--vantages", file)
 
     def test_one_that_cannot_be_used(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, "netns: nowhere")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -14,21 +13,22 @@ import pytest
 from probes.observation import Observation, TraceObservation
 from probes.simnet.loading import load_world
 from probes.simnet.tree import Tree
+from tests.scanner.test_cli import SARHAD, call
 
-SARHAD = Path(sys.executable).with_name("sarhad")
 WORLD = Path(__file__).parents[1] / "probes" / "simnet" / "worlds" / "tree.yaml"
-
-
-def sarhad(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SARHAD, *arguments], input=text, capture_output=True, text=True, timeout=100, check=False
-    )
 
 
 def inside(*arguments: str | Path, text: str = "") -> list[dict[str, object]]:
     """The records of a ``sarhad probe`` from the world's vantage."""
     vantage = ("ip", "netns", "exec", "sim-v")
-    done = sarhad("simnet", WORLD, "--", *vantage, SARHAD, "probe", *arguments, text=text)
+    done = subprocess.run(
+        [SARHAD, "simnet", WORLD, "--", *vantage, SARHAD, "probe", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -103,7 +103,7 @@ class TestUsage:
         ],
     )
     def test_mistakes(self, words: tuple[str, ...], text: str, message: str) -> None:
-        done = sarhad("probe", "trace", *words, text=text)
+        done = call("probe", "trace", *words, text=text)
         assert done.returncode == 2
         assert message in done.stderr
         assert done.stdout == ""
@@ -112,7 +112,7 @@ class TestUsage:
         file = tmp_path / "vantages.yaml"
         place = "latitude: 24.9, longitude: 67.0, kind: local, netns: nowhere"
         file.write_text(f"vantages: [{{id: khi, {place}}}, {{id: lhe, {place}}}]", encoding="utf-8")
-        done = sarhad("probe", "ping", "--vantages", file, "192.0.2.1")
+        done = call("probe", "ping", "--vantages", file, "192.0.2.1")
         assert (done.returncode, "--vantage must be one of khi, lhe" in done.stderr) == (2, True)
-        done = sarhad("probe", "ping", "--vantages", file, "--vantage", "lhe", "192.0.2.1")
+        done = call("probe", "ping", "--vantages", file, "--vantage", "lhe", "192.0.2.1")
         assert (done.returncode, "no network namespace" in done.stderr) == (2, True)

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,10 @@ from scanner.files import FilesError
 from scanner.store import Store, StoreError
 from tests.scanner.daemon.conftest import ENDPOINT, OTHER, register, silent, until
 from tests.scanner.daemon.test_server import scrape
+from tests.scanner.test_cli import SARHAD, call, sarhad
 
 if TYPE_CHECKING:
     from tests.scanner.daemon.conftest import Daemon
-
-SARHAD = Path(sys.executable).with_name("sarhad")
 
 
 class TestReload:
@@ -268,22 +266,31 @@ class TestProcess:
         ]
         assert "nonsense" in lines[2]["faults"][0]
 
-    async def test_bad_configuration_is_told_and_ends_it(self, daemon: Daemon) -> None:
-        for change, message in (
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
             ({"listen": {"address": "0.0.0.0"}}, "is not a loopback address"),
             ({"schedules": {"open": "61 * * * *"}}, "is no cron expression"),
             ({"schedule": {}}, "did you mean 'schedules'"),
             ({"tokens": [{"name": "a", "hash": "sarhad_plain"}]}, "hash"),
-            ({"register": "nothing.yaml"}, "nothing.yaml: cannot be read"),
-        ):
-            daemon.write("daemon", {**daemon.config, **change})
-            process = await asyncio.create_subprocess_exec(
-                SARHAD, "daemon", f"--config={daemon.directory}/daemon.yaml", stderr=asyncio.subprocess.PIPE
-            )
-            _, said = await process.communicate()
-            assert process.returncode == 2, said
-            assert message in said.decode()
-            assert b"Traceback" not in said
+        ],
+    )
+    def test_bad_configuration_is_told_and_ends_it(
+        self, daemon: Daemon, change: dict[str, Any], message: str
+    ) -> None:
+        daemon.write("daemon", {**daemon.config, **change})
+        done = call("daemon", f"--config={daemon.directory}/daemon.yaml")
+        assert done.returncode == 2, done.stderr
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_a_file_that_is_not_there_is_told_and_ends_it(self, daemon: Daemon) -> None:
+        """As the others, but of a process of its own: by then its log has begun."""
+        daemon.write("daemon", {**daemon.config, "register": "nothing.yaml"})
+        done = sarhad("daemon", f"--config={daemon.directory}/daemon.yaml")
+        assert done.returncode == 2, done.stderr
+        assert "nothing.yaml: cannot be read" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 class TestNotifier:

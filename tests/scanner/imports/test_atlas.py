@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import bz2
 import copy
-import gzip
 import json
 from collections import Counter
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -18,11 +15,6 @@ import dns.reversename
 import dns.rrset
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,97 +25,12 @@ from probes.observation import (
     Observation,
     PingObservation,
     Reply,
-    TlsObservation,
     TraceObservation,
 )
 from scanner.imports.atlas import observations
-from scanner.imports.source import (
-    BadRecordError,
-    OtherKindError,
-    SourceError,
-    Tally,
-    convert,
-    records,
-)
-from scanner.record import read_observations
+from scanner.imports.source import BadRecordError, OtherKindError
 from scanner.run import encode_observations
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-HEAD = {
-    "fw": 5080,
-    "lts": 21,
-    "msm_id": 101,
-    "prb_id": 1234,
-    "timestamp": 1_780_000_000,
-    "from": "192.0.2.9",
-    "src_addr": "192.0.2.9",
-    "af": 4,
-}
-PING = {
-    **HEAD,
-    "type": "ping",
-    "proto": "ICMP",
-    "dst_name": "portal.indus.example",
-    "dst_addr": "203.0.113.7",
-    "sent": 4,
-    "rcvd": 2,
-    "dup": 1,
-    "min": 1.5,
-    "max": 2.25,
-    "avg": 1.875,
-    "ttl": 60,
-    "size": 64,
-    "result": [{"rtt": 2.25}, {"x": "*"}, {"rtt": 1.5}, {"rtt": 3.5, "dup": 1}, {"error": "sendto failed"}],
-}
-MPLS = {
-    "version": 2,
-    "rfc4884": 0,
-    "obj": [{"class": 1, "type": 1, "mpls": [{"exp": 1, "label": 24001, "s": 1, "ttl": 3}]}],
-}
-TRACE = {
-    **HEAD,
-    "type": "traceroute",
-    "proto": "ICMP",
-    "paris_id": 3,
-    "endtime": 1_780_000_009,
-    "dst_name": "203.0.113.7",
-    "dst_addr": "203.0.113.7",
-    "size": 48,
-    "result": [
-        {
-            "hop": 1,
-            "result": [
-                {"from": "192.168.1.1", "rtt": 0.5, "size": 28, "ttl": 64},
-                {"from": "192.168.1.2", "rtt": 0.75, "size": 28, "ttl": 64, "icmpext": MPLS},
-                {"x": "*"},
-            ],
-        },
-        {
-            "hop": 2,
-            "result": [{"x": "*"}, {"x": "*"}, {"from": "198.51.100.5", "late": 2, "size": 28, "ttl": 250}],
-        },
-        {"hop": 3, "error": "sendto failed: Network is unreachable"},
-        {
-            "hop": 4,
-            "result": [
-                {"from": "198.51.100.6", "rtt": 9, "err": "H"},
-                {"from": "203.0.113.7", "rtt": 9.5, "dup": 1},
-            ],
-        },
-        {"hop": 255, "result": [{"from": "203.0.113.7", "rtt": 10.125, "size": 48, "ttl": 55}]},
-    ],
-}
-
-
-def made(record: object) -> list[Observation]:
-    return observations(json.dumps(record).encode(), Counter())
-
-
-def only(record: object) -> Any:
-    (one,) = made(record)
-    return one
+from tests.scanner.imports.results import HEAD, PING, TRACE, made, only
 
 
 class TestPing:
@@ -288,74 +195,6 @@ class TestTrace:
         assert only({**TRACE, "proto": "TCP", "dst_port": "443"}).result.port == 443
         assert only({**TRACE, "proto": "TCP", "dst_port": 80}).result.port == 80
         assert only({**TRACE, "dst_port": "443"}).result.port is None
-
-
-@pytest.fixture(scope="module")
-def pem() -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "portal.indus.example")])
-    day = datetime(2026, 1, 1, tzinfo=UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(day)
-        .not_valid_after(day.replace(year=day.year + 1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("portal.indus.example")]), critical=False)
-        .sign(key, hashes.SHA256())
-        .public_bytes(Encoding.PEM)
-        .decode()
-    )
-
-
-class TestSslcert:
-    """A certificate and its times; that anybody has a certificate bounds no key."""
-
-    def record(self, pem: str, **more: object) -> dict[str, Any]:
-        return {
-            **HEAD,
-            "type": "sslcert",
-            "dst_name": "203.0.113.7",
-            "dst_addr": "203.0.113.7",
-            "dst_port": "443",
-            "method": "TLS",
-            "ver": "1.2",
-            "rt": 31.5,
-            "ttc": 10.25,
-            "cert": [pem],
-            **more,
-        }
-
-    def test_certificate_and_times(self, pem: str) -> None:
-        one = only(self.record(pem))
-        assert isinstance(one, TlsObservation)
-        assert one.result is not None
-        assert (one.result.tcp_rtt_ms, one.result.certificate_ms, one.result.handshake_ms) == (
-            10.25,
-            21.25,
-            None,
-        )
-        assert (one.result.port, one.result.version) == (443, "TLSv1.2")
-        der = x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256())
-        assert one.result.certificate_sha256 == der.hex()
-        assert one.result.subject == "CN=portal.indus.example"
-        assert one.result.sans == ("portal.indus.example",)
-        assert one.result.verified is None
-
-    def test_failures(self, pem: str) -> None:
-        assert only(self.record(pem, cert=[], err="connect: timeout")).error == "timeout"
-        assert only(self.record(pem, cert=[], alert={"level": 2, "description": 40})).error == "tls"
-        assert only(self.record(pem, cert=[], err="connect: Connection refused")).error == "refused"
-        assert only(self.record(pem, cert=[])).error == "tls"
-
-    def test_no_certificate(self, pem: str) -> None:
-        with pytest.raises(BadRecordError, match="no certificate in PEM"):
-            made(self.record(pem, cert=["-----BEGIN CERTIFICATE-----"]))
-        head, mark, body = pem.partition("CERTIFICATE-----\n")
-        odd = only(self.record(pem, cert=[head + mark + body.replace("A", "B", 3)]))
-        assert len(odd.result.certificate_sha256) == 64
 
 
 def abuf(
@@ -534,104 +373,3 @@ class TestHostile:
     def test_any_octets(self, octets: bytes) -> None:
         with pytest.raises((BadRecordError, OtherKindError, msgspec.DecodeError, UnicodeDecodeError)):
             observations(octets, Counter())
-
-
-class TestFiles:
-    """One array or one object a line, compressed or not; each bad record is said with its number."""
-
-    @pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress])
-    @pytest.mark.parametrize("form", ["array", "lines", "marked"])
-    def test_forms(self, tmp_path: Path, packed: Any, form: str) -> None:
-        lines = [json.dumps(PING), json.dumps(TRACE)]
-        text = f"[{','.join(lines)}]" if form == "array" else "\n\n".join(lines)
-        path = tmp_path / "results"
-        path.write_bytes(packed((b"\xef\xbb\xbf \n" if form == "marked" else b"") + text.encode()))
-        tally = Tally()
-        found = list(convert([path], observations, tally))
-        assert [type(one).__name__[:4] for one in found] == ["DnsO", "Ping", "Trac"]
-        assert (tally.read, tally.written, tally.faults) == (2, 3, [])
-        (tmp_path / "out.jsonl").write_bytes(encode_observations(found))
-        assert read_observations(tmp_path / "out.jsonl") == found
-
-    def test_bad_records_among_good_ones(self, tmp_path: Path) -> None:
-        path = tmp_path / "results"
-        bad = ["{", json.dumps({**PING, "dst_addr": "?"}), json.dumps({"type": "http"}), "[]", "nonsense\xff"]
-        path.write_bytes("\n".join([json.dumps(TRACE), *bad, json.dumps(TRACE)]).encode("latin-1"))
-        tally = Tally()
-        assert len(list(convert([path], observations, tally))) == 1
-        assert [fault.split(":")[1] for fault in tally.faults] == ["2", "3", "5", "6"]
-        assert (tally.read, tally.repeated, tally.others) == (7, 1, {"http": 1})
-
-    def test_lines_are_counted_from_the_beginning_of_the_file(self, tmp_path: Path) -> None:
-        path = tmp_path / "results"
-        path.write_text(f"\ufeff\n\n {{\n{json.dumps(TRACE)}\n\nnonsense\n")
-        tally = Tally()
-        assert len(list(convert([path], observations, tally))) == 1
-        assert [fault.split(":")[1] for fault in tally.faults] == ["3", "6"]
-
-    def test_another_result_with_the_same_id(self, tmp_path: Path) -> None:
-        path = tmp_path / "results"
-        path.write_text("\n".join([json.dumps(TRACE), json.dumps({**TRACE, "proto": "UDP"})]))
-        tally = Tally()
-        assert len(list(convert([path], observations, tally))) == 1
-        assert "another result has its id" in tally.faults[0]
-
-    @pytest.mark.parametrize(
-        "octets",
-        [b"[", b"[{}", b"[1,]", b"[" * 100_000, gzip.compress(b"[]")[:-4], b"\x1f\x8b\x00", b"BZh9nonsense"],
-    )
-    def test_a_bad_file_is_refused_whole(self, tmp_path: Path, octets: bytes) -> None:
-        path = tmp_path / "results"
-        path.write_bytes(octets)
-        with pytest.raises(SourceError, match="results: "):
-            list(records(path))
-
-    def test_no_file(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match="cannot be read"):
-            list(records(tmp_path / "nowhere"))
-
-
-class TestPeer:
-    """RIPE's own parser reads the same of what both understand."""
-
-    @given(
-        st.lists(
-            st.one_of(
-                st.builds(lambda rtt: {"rtt": rtt}, st.integers(1, 10**6).map(lambda n: n / 1000)),
-                st.just({"x": "*"}),
-                st.just({"rtt": 7.5, "dup": 1}),
-            )
-        ),
-        st.sampled_from([4430, 4500, 4700, 5080]),
-    )
-    def test_pings(self, result: list[dict[str, Any]], firmware: int) -> None:
-        sagan = pytest.importorskip("ripe.atlas.sagan")
-        record = {
-            **PING,
-            "addr": "203.0.113.7",
-            "name": "portal.indus.example",
-            "fw": firmware,
-            "result": result,
-        }
-        theirs = sagan.PingResult(record, on_error=1, on_malformation=1)
-        (ours,) = [one for one in made(record) if isinstance(one, PingObservation)]
-        assert ours.result is not None
-        assert list(ours.result.rtts_ms) == [
-            one.rtt for one in theirs.packets if one.rtt is not None and not one.dup
-        ]
-        assert (ours.address, ours.endpoint) == (theirs.destination_address, "portal.indus.example")
-
-    def test_a_trace(self) -> None:
-        sagan = pytest.importorskip("ripe.atlas.sagan")
-        theirs = sagan.TracerouteResult(TRACE, on_error=1, on_malformation=1)
-        ours = only(TRACE)
-        said = [
-            (hop.index, packet.origin, packet.rtt)
-            for hop in theirs.hops
-            for packet in hop.packets
-            if packet.origin is not None and "dup" not in packet.raw_data
-        ]
-        assert said == [
-            (hop.ttl, reply.address, reply.rtt_ms) for hop in ours.result.hops for reply in hop.replies
-        ]
-        assert theirs.destination_ip_responded == ours.result.reached

@@ -11,7 +11,7 @@ import pytest
 
 from probes.vantages.vantage import load_vantages
 from scanner.record import read_observations
-from tests.scanner.test_cli import SARHAD, call, sarhad
+from tests.scanner.test_cli import SARHAD, call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,7 +157,7 @@ class TestAtlas:
         assert not (tmp_path / "v.yaml").exists()
 
     def test_where_to_write_the_vantages(self, tmp_path: Path, results: Path) -> None:
-        done = sarhad("import", "atlas", results, "--probes", tmp_path / "p.json", SARHAD_VANTAGES="")
+        done = call("import", "atlas", results, "--probes", tmp_path / "p.json", SARHAD_VANTAGES="")
         assert done.returncode == 2
         assert "say where with --vantages" in done.stderr
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from datetime import date
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,14 +37,14 @@ from scanner.worlds.files import write
 from scanner.worlds.gazetteer import Gazetteer, Spot
 from scanner.worlds.way import up_ms
 from scanner.worlds.world import World, generate
+from tests.scanner.test_cli import call, sarhad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from probes.observation import Observation
     from scanner.worlds.host import Server
-
-SARHAD = Path(sys.executable).with_name("sarhad")
 
 
 @cache
@@ -204,13 +201,14 @@ class TestDeterminism:
         assert few.hosts == many.hosts[:20]
 
     def test_the_hash_seed_does_not_matter(self, tmp_path: Path) -> None:
-        for seed in ("1", "2"):
-            subprocess.run(
-                [SARHAD, "world", "generate", "--seed=8", "--endpoints=40", f"--output={tmp_path / seed}"],
-                env={**os.environ, "PYTHONHASHSEED": seed},
-                check=True,
-                capture_output=True,
-            )
+        """That of this process is another."""
+        words = ("world", "generate", "--seed=8", "--endpoints=40")
+        seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+        for done in (
+            call(*words, f"--output={tmp_path / '1'}"),
+            sarhad(*words, f"--output={tmp_path / '2'}", PYTHONHASHSEED=seed),
+        ):
+            assert done.returncode == 0, done.stderr
         names = sorted(path.name for path in (tmp_path / "1").iterdir() if path.is_file())
         assert names == [
             "observations.jsonl",
@@ -291,23 +289,13 @@ class TestHome:
 
     @pytest.mark.parametrize(("country", "words"), [("TK", "is no country with land"), ("VA", "as a point")])
     def test_no_country(self, tmp_path: Path, country: str, words: str) -> None:
-        done = subprocess.run(
-            [SARHAD, "world", "generate", "--seed=1", "--country", country, f"--output={tmp_path / 'w'}"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = call("world", "generate", "--seed=1", "--country", country, f"--output={tmp_path / 'w'}")
         assert done.returncode == 2
         assert words in " ".join(done.stderr.split())
         assert not (tmp_path / "w").exists()
 
     def test_a_directory_that_cannot_be_made(self, tmp_path: Path) -> None:
         (tmp_path / "w").write_text("a file")
-        done = subprocess.run(
-            [SARHAD, "world", "generate", "--seed=1", "--endpoints=1", f"--output={tmp_path / 'w' / 'x'}"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = call("world", "generate", "--seed=1", "--endpoints=1", f"--output={tmp_path / 'w' / 'x'}")
         assert done.returncode == 2
         assert "cannot be written" in done.stderr

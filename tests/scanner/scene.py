@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 from geodata.claim import Claim
 from geodata.territory import Territory
@@ -18,7 +20,13 @@ from probes.observation import (
     TlsResult,
 )
 from probes.vantages.vantage import Vantage
+from scanner.gathering import gather
 from scanner.policy import Thresholds
+from scanner.rules import judge_address
+
+if TYPE_CHECKING:
+    from scanner.path import Upstream
+    from scanner.verdict import AddressVerdict
 
 ADDRESS = "198.18.0.1"
 TIME = "2026-11-01T00:00:00Z"
@@ -114,3 +122,23 @@ def http(
 def claim(family: str, country: str | None, **more: object) -> Claim:
     fields = {"source": f"{family}.x", "family": family, "prefix": "198.18.0.0/24", "meaning": "server"}
     return Claim(**{**fields, "country": country, **more})  # type: ignore[arg-type]  # fields of many types
+
+
+def judge(
+    observations: list[Observation],
+    claims: tuple[Claim, ...] = (),
+    special: str | None = None,
+    upstream: Upstream | None = None,
+) -> AddressVerdict:
+    (evidence,) = gather(
+        [ADDRESS], observations, {ADDRESS: claims}, {ADDRESS: special}, VANTAGES, THRESHOLDS
+    ).values()
+    return judge_address(replace(evidence, upstream=upstream), pakistan(), THRESHOLDS)
+
+
+ALL_PK = (claim("registry", "PK", meaning="registrant"), claim("alpha", "PK"), claim("beta", "PK"))
+NEAR = (
+    ping("lhe", 2),
+    ping("khi", 21),
+)  # more cities at home than abroad are so near, and no proof
+ALL_SG = (claim("registry", "SG", meaning="registrant"), claim("alpha", "SG"), claim("beta", "SG"))

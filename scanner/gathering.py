@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from geodata.sources.pop import pop_claims
 from geodata.territory import Disk
@@ -77,13 +77,22 @@ class _Gathered:
             self.echoed.add(vantage)
 
     def tried(
-        self, layer: Layer, vantage: str, times_ms: Iterable[float | None], sent: int, evidence: str
+        self,
+        layer: Layer,
+        vantage: str,
+        times_ms: Iterable[float | None],
+        sent: int,
+        evidence: str,
+        minima: dict[str, _Minimum] | None = None,
     ) -> None:
-        """An application's answers; none comes sooner than the host is reached."""
-        times = tuple(one for one in times_ms if one is not None and one >= LEAST_RTT_MS)
+        """Answers of an application, none sooner than its host is; the least also belongs to ``minima``."""
+        times = tuple([one for one in times_ms if one is not None and one >= LEAST_RTT_MS])
         if times:
             self.late[layer].append(_Tries(vantage, times, max(sent, len(times)), evidence))
-            _keep_least(self.rtts, vantage, min(times), evidence)
+            least_ms = min(times)
+            _keep_least(self.rtts, vantage, least_ms, evidence)
+            if minima is not None:
+                _keep_least(minima, vantage, least_ms, evidence)
 
 
 def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> bool:
@@ -130,24 +139,39 @@ def gather(
         if one is not None:
             _take(one, observation, port)
     return {
-        address: AddressEvidence(
-            address=address,
-            special=special.get(address),
-            # A refusal is easily forged on the way: it counts where nothing else answered anybody.
-            transport=_constraints(one.rtts or one.refused, "transport", vantages, thresholds),
-            port=_constraints(one.connects, "port", vantages, thresholds),
-            key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
-            made=tuple(_made(one, vantages, thresholds)),
-            excesses=_excesses(one, vantages),
-            claims=tuple(sorted(claims.get(address, ()), key=lambda claim: (claim.family, claim.source))),
-            asked=tuple(one.asked),
-            probed=one.probed,
-            names=tuple(sorted(names[address])),
-            pops=tuple(_pops(address, one, vantages, thresholds)),
-            keys={key: tuple(sorted(shown)) for key, shown in sorted(one.keys.items())},
+        address: _evidence(
+            address, one, claims.get(address, ()), special.get(address), names[address], vantages, thresholds
         )
         for address, one in gathered.items()
     }
+
+
+def _evidence(
+    address: str,
+    one: _Gathered,
+    claims: Iterable[Claim],
+    special: str | None,
+    names: Iterable[str],
+    vantages: Mapping[str, Vantage],
+    thresholds: Thresholds,
+) -> AddressEvidence:
+    excesses = _excesses(one, vantages)
+    return AddressEvidence(
+        address=address,
+        special=special,
+        # A refusal is easily forged on the way: it counts where nothing else answered anybody.
+        transport=_constraints(one.rtts or one.refused, "transport", vantages, thresholds),
+        port=_constraints(one.connects, "port", vantages, thresholds),
+        key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
+        made=tuple(_made(one, excesses, vantages, thresholds)),
+        excesses=excesses,
+        claims=tuple(sorted(claims, key=lambda claim: (claim.family, claim.source))),
+        asked=tuple(one.asked),
+        probed=one.probed,
+        names=tuple(sorted(names)),
+        pops=tuple(_pops(address, one, vantages, thresholds)),
+        keys={key: tuple(sorted(shown)) for key, shown in sorted(one.keys.items())},
+    )
 
 
 def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
@@ -166,8 +190,7 @@ def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
         elif observation.result.open is False:
             _keep(one.refused, vantage, observation.result.rtts_ms, evidence)
         else:
-            _keep(one.connects, vantage, observation.result.rtts_ms, evidence)
-            one.tried("port", vantage, observation.result.rtts_ms, 0, evidence)
+            one.tried("port", vantage, observation.result.rtts_ms, 0, evidence, one.connects)
     elif isinstance(observation, TraceObservation):
         one.rtt(
             vantage,
@@ -192,9 +215,8 @@ def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
 def _take_handshakes(one: _Gathered, vantage: str, result: TlsResult, evidence: str) -> None:
     _keep(one.connects, vantage, (result.tcp_rtt_ms,), evidence)
     _keep(one.handshakes, vantage, (result.handshake_ms,), evidence)
-    _keep(one.sessions, vantage, result.resumed_ms, evidence)
     one.tried("tls", vantage, result.handshakes_ms or (result.handshake_ms,), result.sent, evidence)
-    one.tried("resumed", vantage, result.resumed_ms, len(result.resumed_ms), evidence)
+    one.tried("resumed", vantage, result.resumed_ms, len(result.resumed_ms), evidence, one.sessions)
     one.tried("hello", vantage, (result.hello_ms,), result.sent, evidence)
     for key in (result.key_sha256, *result.other_keys_sha256):
         if key is not None:
@@ -207,10 +229,9 @@ def _take_pages(one: _Gathered, vantage: str, result: HttpResult, evidence: str)
         ("error", result.probe_ttfb_ms),
         ("static", result.static_ttfb_ms),
     )
+    minima = one.sessions if result.url is not None and result.url.startswith("https:") else None
     for layer, times_ms in pages:
-        one.tried(layer, vantage, times_ms, 0, evidence)
-        if result.url is not None and result.url.startswith("https:"):
-            _keep(one.sessions, vantage, times_ms, evidence)
+        one.tried(layer, vantage, times_ms, 0, evidence, minima)
 
 
 def _constraints(
@@ -240,13 +261,16 @@ def _constraints(
     return tuple(sorted(found, key=lambda constraint: (constraint.rtt_ms, constraint.vantage.id)))
 
 
-def _made(one: _Gathered, vantages: Mapping[str, Vantage], thresholds: Thresholds) -> Iterator[Constraint]:
-    layers: tuple[Literal["page", "static", "error"], ...] = ("page", "static", "error")
-    for layer in layers:
-        minima: dict[str, _Minimum] = {}
-        for each in one.late.get(layer, ()):
-            _keep_least(minima, each.vantage, min(each.times_ms), each.evidence)
-        yield from _constraints(minima, layer, vantages, thresholds)
+def _made(
+    one: _Gathered, excesses: Iterable[Excess], vantages: Mapping[str, Vantage], thresholds: Thresholds
+) -> Iterator[Constraint]:
+    """Those of who makes what comes late; a file's lateness is the least that counts."""
+    for excess in excesses:
+        if excess.layer in {"page", "static", "error"} and excess.excess_ms > thresholds.late_file_ms:
+            minima: dict[str, _Minimum] = {}
+            for each in one.late[excess.layer]:
+                _keep_least(minima, each.vantage, min(each.times_ms), each.evidence)
+            yield from _constraints(minima, excess.layer, vantages, thresholds)
 
 
 def _pops(

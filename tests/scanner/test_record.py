@@ -1,7 +1,8 @@
-"""Recorded observations: one address is one, however it is written."""
+"""Recorded observations: what others may leave out, and one address, however it is written."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,3 +56,58 @@ class TestAddresses:
     @pytest.mark.parametrize("written", ["::ffff:198.18.0.1", "::FFFF:C612:1"])
     def test_a_mapped_one_stays_one(self, tmp_path: Path, written: str) -> None:
         assert read(tmp_path / "o.jsonl", observed(written))[0].address == "::ffff:198.18.0.1"
+
+
+# What the published interface says that each kind's result holds, and nothing beside.
+LEAST = {
+    "dns": {
+        "question": "e.example",
+        "rcode": "NOERROR",
+        "resolver": "192.0.2.53",
+        "chain": [],
+        "addresses": ["198.18.0.1"],
+        "nameservers": ["ns.e.example"],
+    },
+    "ping": {"method": "icmp", "port": None, "sent": 2, "rtts_ms": [0.5, 0.6]},
+    "trace": {
+        "method": "icmp",
+        "port": None,
+        "reached": True,
+        "hops": [
+            {"ttl": 1, "replies": []},
+            {"ttl": 2, "replies": [{"address": "198.18.0.1", "rtt_ms": 0.5, "icmp": [0, 0], "mpls": []}]},
+        ],
+    },
+    "tls": {
+        "tcp_rtt_ms": 0.5,
+        "handshake_ms": 60.5,
+        "version": "TLSv1.3",
+        "certificate_sha256": "ab" * 32,
+        "subject": "CN=e.example",
+        "issuer": "CN=An issuer",
+        "sans": ["e.example"],
+    },
+    "http": {"status": 200, "ttfb_ms": [61.0], "headers": {"server": "nginx"}, "redirects": []},
+}
+
+
+class TestLeast:
+    """A record that holds what the interface asks for, and nothing more, is read."""
+
+    @pytest.mark.parametrize("kind", LEAST)
+    def test_of_each_kind(self, tmp_path: Path, kind: str) -> None:
+        record = {
+            "schema": "sarhad.observation/1",
+            "id": "o1",
+            "kind": kind,
+            "vantage": "khi",
+            "endpoint": "e",
+            "address": None if kind == "dns" else "198.18.0.1",
+            "time": TIME,
+            "result": LEAST[kind],
+            "error": None,
+        }
+        path = tmp_path / "o.jsonl"
+        path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+        (found,) = read_observations(path)
+        assert found.result is not None

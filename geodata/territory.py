@@ -95,7 +95,7 @@ NOWHERE: Final = Feasibility(
 
 
 def _key(disks: Iterable[Disk]) -> tuple[Disk, ...]:
-    return tuple(sorted({Disk(*disk) for disk in disks if disk.radius_km < _ALL_KM}))
+    return tuple(sorted({disk for disk in disks if disk.radius_km < _ALL_KM}))
 
 
 class Territory:

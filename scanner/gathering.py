@@ -242,22 +242,16 @@ def _constraints(
     sessions: Mapping[str, _Minimum] = MappingProxyType({}),
 ) -> tuple[Constraint, ...]:
     """The constraints, nearest first; of a vantage that has both, that of the session where it is nearer."""
-    found = [
-        Constraint(
-            vantage=vantages[name],
-            rtt_ms=minimum.rtt_ms,
-            radius_km=minimum.rtt_ms * thresholds.speed_km_per_ms_rtt + vantages[name].location_error_km,
-            basis="session" if session else basis,
-            evidence=minimum.evidence,
-        )
-        for name in minima.keys() | sessions.keys()
-        for minimum, session in [
-            min(
-                ((each[name], each is sessions) for each in (minima, sessions) if name in each),
-                key=lambda one: (one[0].rtt_ms, one[1]),
-            )
-        ]
-    ]
+    found: list[Constraint] = []
+    for name in minima.keys() | sessions.keys():
+        minimum, who = minima.get(name), basis
+        session = sessions.get(name)
+        if session is not None and (minimum is None or session.rtt_ms < minimum.rtt_ms):
+            minimum, who = session, "session"
+        if minimum is not None:
+            at, rtt_ms = vantages[name], minimum.rtt_ms
+            radius_km = rtt_ms * thresholds.speed_km_per_ms_rtt + at.location_error_km
+            found.append(Constraint(at, rtt_ms, radius_km, who, minimum.evidence))
     return tuple(sorted(found, key=lambda constraint: (constraint.rtt_ms, constraint.vantage.id)))
 
 

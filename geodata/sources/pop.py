@@ -40,12 +40,12 @@ def pop_claims(address: str, headers: Mapping[str, str]) -> tuple[Claim, ...]:
     :class:`~geodata.errors.GeodataError` for what is no address.
     """
     telling = headers.keys() & _TELLING
-    return _claims(alone(address), tuple((name, headers[name][:MAX_VALUE]) for name in sorted(telling)))
+    return _claims(address, tuple((name, headers[name][:MAX_VALUE]) for name in sorted(telling)))
 
 
 @lru_cache(maxsize=1 << 12)  # one answers all vantages alike
-def _claims(prefix: str, told: tuple[tuple[str, str], ...]) -> tuple[Claim, ...]:
-    headers = dict(told)
+def _claims(address: str, told: tuple[tuple[str, str], ...]) -> tuple[Claim, ...]:
+    prefix, headers = alone(address), dict(told)
     claims: dict[Claim, None] = {}
     known: set[str] = set()
     for form in FORMS:

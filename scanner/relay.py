@@ -75,23 +75,24 @@ def late_pages(case: Case) -> Iterator[Excess]:
     """What comes of an application so late, and so evenly, that it need not be made here.
 
     This accuses nobody: a page may take the same work each time. But neither does it support that what makes
-    the page is where the host is.
+    the page is where the host is. Of few tries it is not known how evenly they come.
     """
     limits = case.thresholds
-    little = {
+    late_ms = {
         "error": limits.late_excess_ms,
+        "page": limits.page_excess_ms,
         "port": limits.late_file_ms,
         "static": limits.late_file_ms,
     }
     for one in case.evidence.excesses:
-        if one.layer not in {*little, "page"}:
+        if one.layer not in late_ms:
             continue
         if is_few(one, limits):
-            late = one.excess_ms > (limits.page_excess_ms if one.layer == "page" else limits.relay_excess_ms)
+            late = one.excess_ms > max(late_ms[one.layer], limits.relay_excess_ms)
         elif one.layer == "page":
-            late = _even(one, limits.page_excess_ms, limits.even_page_share, _STEADY_MS)
+            late = _even(one, late_ms[one.layer], limits.even_page_share, _STEADY_MS)
         else:
-            late = _even(one, little[one.layer], limits.even_share)
+            late = _even(one, late_ms[one.layer], limits.even_share)
         if late:
             yield one
 

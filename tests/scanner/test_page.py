@@ -79,6 +79,12 @@ def plain() -> Tree:
     return Tree(render_page(sample(), sample(status="compliant"), history=past()))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _plain_first() -> None:
+    """The page is made as it is, whichever test asks first and whatever that one has patched."""
+    plain()
+
+
 @cache
 def own_tags() -> frozenset[str]:
     return frozenset(plain().tags)

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scanner.verdict import AddressVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility, Territory
     from probes.vantages.vantage import Vantage
-    from scanner.evidence import AddressEvidence, Constraint, Pop
+    from scanner.evidence import AddressEvidence, Basis, Constraint, Layer, Pop
     from scanner.policy import Thresholds
     from scanner.verdict import Assurance, Location, SetAside, Site
+
+
+# Who answered, by whom a constraint binds or which layer was late.
+WHO: Final[Mapping[Basis | Layer, str]] = {
+    "transport": "it",
+    "port": "its port",
+    "hello": "whoever greets for TLS",
+    "key": "the holder of its certificate's key",
+    "tls": "the holder of its certificate's key",
+    "session": "the holder of its TLS session's keys",
+    "resumed": "the holder of its TLS session's keys",
+    "page": "what makes its page",
+    "static": "what serves its files",
+    "error": "what answers for a page that nobody has",
+}
 
 
 @dataclass(frozen=True, slots=True)

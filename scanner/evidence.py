@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geodata.claim import Claim
     from probes.vantages.vantage import Vantage
     from scanner.path import Abroad, Front, Upstream
+    from scanner.policy import Thresholds
 
 # Nothing that crosses a kernel twice is quicker: loopback takes 0.01 ms. Less is a fault of some clock.
 LEAST_RTT_MS: Final = 0.005
@@ -126,6 +127,11 @@ class AddressEvidence:
             made=rest(self.made),
             unused=(*self.unused, *unused),
         )
+
+
+def reach_km(vantage: Vantage, rtt_ms: float, thresholds: Thresholds) -> float:
+    """How far from a vantage whoever answered it after so long is, at most; its own error is added."""
+    return rtt_ms * thresholds.speed_km_per_ms_rtt + vantage.location_error_km
 
 
 def from_destination(icmp: tuple[int, int] | None) -> bool:

@@ -30,6 +30,7 @@ from scanner.evidence import (
     Layer,
     Pop,
     from_destination,
+    reach_km,
 )
 
 if TYPE_CHECKING:
@@ -250,8 +251,7 @@ def _constraints(
             minimum, who = session, "session"
         if minimum is not None:
             at, rtt_ms = vantages[name], minimum.rtt_ms
-            radius_km = rtt_ms * thresholds.speed_km_per_ms_rtt + at.location_error_km
-            found.append(Constraint(at, rtt_ms, radius_km, who, minimum.evidence))
+            found.append(Constraint(at, rtt_ms, reach_km(at, rtt_ms, thresholds), who, minimum.evidence))
     return tuple(sorted(found, key=lambda constraint: (constraint.rtt_ms, constraint.vantage.id)))
 
 
@@ -282,7 +282,7 @@ def _pops(
             least_ms = edge_ms if claim.meaning == "edge_pop" else page_ms
             within = None
             if least_ms is not None:
-                radius_km = least_ms * thresholds.speed_km_per_ms_rtt + vantage.location_error_km
+                radius_km = reach_km(vantage, least_ms, thresholds)
                 within = Disk(vantage.latitude, vantage.longitude, radius_km)
             yield Pop(vantage, claim, within, response.id)
 

@@ -18,7 +18,7 @@ from geodata.territory import Disk
 from probes.observation import TraceObservation
 from scanner.anycast import EDGE_MEANINGS
 from scanner.claims import PLACE_MEANINGS, SELF_DECLARED
-from scanner.evidence import LEAST_RTT_MS, from_destination
+from scanner.evidence import LEAST_RTT_MS, from_destination, reach_km
 from scanner.verdict import Border
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def hop_disks(
         Disk(
             vantages[name].latitude,
             vantages[name].longitude,
-            rtt_ms * thresholds.speed_km_per_ms_rtt + vantages[name].location_error_km,
+            reach_km(vantages[name], rtt_ms, thresholds),
         )
         for name, rtt_ms in sorted(minima.items())
         if name in vantages
@@ -353,7 +353,7 @@ def _stays(
     ]
     if times_ms:
         # Light covers twice the radius there and back: less than to the nearest foreign land and back.
-        radius_km = min(times_ms) * thresholds.speed_km_per_ms_rtt + vantage.location_error_km
+        radius_km = reach_km(vantage, min(times_ms), thresholds)
         if radius_km < territory.nearest_foreign_km(vantage.latitude, vantage.longitude):
             return True
     counted = [hops[address].place for address in _before(trace) if hops[address].place != "nowhere"]

@@ -8,9 +8,9 @@ what one constraint leaves by itself, and *outside* too where a vantage at home 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from scanner.case import down, of, up
+from scanner.case import WHO, down, of, up
 from scanner.relay import late_pages
 from scanner.verdict import ASSURANCES
 
@@ -19,18 +19,8 @@ if TYPE_CHECKING:
 
     from geodata.territory import Feasibility
     from scanner.case import Case
-    from scanner.evidence import Basis, Constraint
+    from scanner.evidence import Constraint
     from scanner.verdict import AddressVerdict, Assurance, Location
-
-_WHO: Final[dict[Basis, str]] = {
-    "transport": "It",
-    "port": "Its port",
-    "key": "The holder of its certificate's key",
-    "session": "The holder of its TLS session's keys",
-    "page": "What makes its page",
-    "static": "What serves its files",
-    "error": "What answers for a page that nobody has",
-}
 
 
 class _Proof(NamedTuple):
@@ -124,7 +114,8 @@ def _reason(case: Case, proof: _Proof, location: Location) -> str:
     near = proof.nearest
     country = case.territory.country_name
     place = near.vantage.city or near.vantage.id
-    says = f"{_WHO[near.basis]} answered {of(near)}: at most {up(near.radius_km)} km away"
+    who = WHO[near.basis]
+    says = f"{who[0].upper()}{who[1:]} answered {of(near)}: at most {up(near.radius_km)} km away"
     if proof.assurance == "proved" and location == "inside":
         foreign_km = case.territory.nearest_foreign_km(near.vantage.latitude, near.vantage.longitude)
         return f"{says}; the nearest foreign land is {down(foreign_km)} km from {place}."

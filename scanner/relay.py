@@ -18,8 +18,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from scanner.case import WHO
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from scanner.case import Case
     from scanner.evidence import Excess, Layer
@@ -33,14 +35,8 @@ _WAY_MS: Final = 5.0
 # A page that is asked for over a connection that stands comes no sooner than so much of the handshake, where
 # what takes the time is the way.
 _SOON_SHARE: Final = 0.8
-_WHO: Final[dict[Layer, str]] = {
-    "hello": "whoever greets for TLS",
-    "tls": "the holder of its certificate's key",
-    "resumed": "the holder of its TLS session's keys",
-    "page": "what makes its page",
-    "static": "what serves its files",
-    "error": "what answers for a page that nobody has",
-}
+# What comes of a session or a request, with nothing to be signed.
+_UNSIGNED: Final = frozenset({"page", "static", "error", "resumed"})
 
 
 def relay(case: Case) -> AddressVerdict | None:
@@ -50,12 +46,12 @@ def relay(case: Case) -> AddressVerdict | None:
     limits = case.thresholds
     found = _tried(case)
     tls, page = found.get("tls"), found.get("page")
-    soon, once = _soonest_ms(found.values()), _soonest_ms(case.evidence.excesses)
+    soon = _soonest_ms(case)
     if (
         tls is not None
         and tls.excess_ms > limits.tls_excess_ms
-        and (_steady(tls, limits) if soon is None else soon > limits.tls_excess_ms)
-        and (once is None or once > limits.tls_excess_ms)  # one that came soon clears, if none accuses
+        and (soon is None or soon > limits.tls_excess_ms)  # a single one that came soon clears
+        and (not _UNSIGNED.isdisjoint(found) or _steady(tls, limits))  # else it may be the signing
     ):
         hello = found.get("hello")
         passed_on = hello is not None and hello.excess_ms > limits.tls_excess_ms
@@ -105,7 +101,7 @@ def late_key(case: Case) -> Excess | None:
     """
     found, limits = _tried(case), case.thresholds
     tls = next((one for one in case.evidence.excesses if one.layer == "tls"), None)
-    resumed, soon = found.get("resumed"), _soonest_ms(case.evidence.excesses)
+    resumed, soon = found.get("resumed"), _soonest_ms(case)
     if (
         resumed is not None
         and "page" not in found
@@ -130,10 +126,9 @@ def _tried(case: Case) -> dict[Layer, Excess]:
     return {one.layer: one for one in case.evidence.excesses if not is_few(one, case.thresholds)}
 
 
-def _soonest_ms(excesses: Iterable[Excess]) -> float | None:
-    """The least lateness of what needs no signature."""
-    unsigned = {"page", "static", "error", "resumed"}
-    return min((one.excess_ms for one in excesses if one.layer in unsigned), default=None)
+def _soonest_ms(case: Case) -> float | None:
+    """The least lateness of what needs no signature, however seldom it was tried."""
+    return min((one.excess_ms for one in case.evidence.excesses if one.layer in _UNSIGNED), default=None)
 
 
 def _even(excess: Excess, limit_ms: float, share: float, least_ms: float = 0.0) -> bool:
@@ -164,7 +159,7 @@ def _verdict(case: Case, excess: Excess, limit_ms: float) -> AddressVerdict:
         "relay",
         "edge",
         "corroborated",
-        f"The host answered {place} in {excess.transport_ms:.2f} ms, {_WHO[excess.layer]} never less than"
+        f"The host answered {place} in {excess.transport_ms:.2f} ms, {WHO[excess.layer]} never less than"
         f" {excess.excess_ms:.1f} ms later, and steadily so in {excess.tries} tries: something in front"
         f" passes requests on, up to {distance_km:,.0f} km further; where the data is stored is not shown.",
         excess.evidence,

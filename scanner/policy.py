@@ -65,18 +65,18 @@ class Thresholds(Model):
     steady_share: _Share = 0.03
     relay_min_tries: Annotated[int, Field(ge=1, le=1000)] = 5
     # What comes this much later, and evenly, may be made elsewhere: it supports no claim of home.
+    claim_excess_ms: _Positive = 1.2
+    even_share: _Share = 0.3
+    even_page_share: _Share = 0.08
+    # And so much later, a page that nobody has or a file must be proved at home too, where the key is.
     late_excess_ms: _Positive = 1.5
     late_file_ms: _Positive = 1.0
-    late_tls_excess_ms: _Positive = 1.25
-    page_excess_ms: _Positive = 5.0
-    even_share: _Share = 0.2
-    even_page_share: _Share = 0.08
     # ``bounded``: no foreign city of so many people is feasible.
     city_population: Annotated[int, Field(ge=1, le=50_000_000)] = 100_000
     # A vantage at home that was answered sooner than this, and sooner than all others, speaks for home.
     unsupported_rtt_ms: _Positive = 40.0
     # Claims of home are not believed where the times leave more cities abroad for each that they leave there.
-    unsupported_abroad: _Positive = 1.0
+    unsupported_abroad: _Positive = 0.15
     # Unless they are within this share of what the soonest of so many addresses abroad takes.
     abroad_share: _Share = 0.6
     abroad_addresses: Annotated[int, Field(ge=1, le=100_000)] = 50

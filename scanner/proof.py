@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from scanner.case import WHO, down, of, up
-from scanner.relay import late_pages
+from scanner.relay import far_pages
 from scanner.verdict import ASSURANCES
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def _inside(case: Case) -> _Proof | None:
         return None  # an edge, by its own word, however near it is
     found = case.evidence
     measured: list[Sequence[Constraint]] = [one for one in (found.port, found.transport, found.key) if one]
-    late = [one.layer for one in late_pages(case) if one.layer != "port"]
-    measured += [[one for one in found.made if one.basis == layer] for layer in late]
+    measured += [[one for one in found.made if one.basis == late.layer] for late in far_pages(case)]
     weakest: _Proof | None = None
     for constraints in measured:
         # Other countries' land is feasible for who asks from there.

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from scanner.case import WHO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from scanner.case import Case
     from scanner.evidence import Excess, Layer
@@ -70,27 +70,27 @@ def relay(case: Case) -> AddressVerdict | None:
 def late_pages(case: Case) -> Iterator[Excess]:
     """What comes of an application so late, and so evenly, that it need not be made here.
 
-    This accuses nobody: a page may take the same work each time. But neither does it support that what makes
-    the page is where the host is. Of few tries it is not known how evenly they come.
+    This accuses nobody: a page may take the same work each time. But neither does it support what sources
+    claim of who makes it. Of few tries it is not known how evenly they come.
+    """
+    limit_ms = case.thresholds.claim_excess_ms
+    return _late(case, dict.fromkeys(("port", "page", "static", "error"), limit_ms))
+
+
+def far_pages(case: Case) -> Iterator[Excess]:
+    """The same, so late that who makes it counts although the holder of the key is proved to be at home.
+
+    A declared page may take any work, so that it must be as late as what accuses.
     """
     limits = case.thresholds
-    late_ms = {
-        "error": limits.late_excess_ms,
-        "page": limits.page_excess_ms,
-        "port": limits.late_file_ms,
-        "static": limits.late_file_ms,
-    }
-    for one in case.evidence.excesses:
-        if one.layer not in late_ms:
-            continue
-        if is_few(one, limits):
-            late = one.excess_ms > max(late_ms[one.layer], limits.relay_excess_ms)
-        elif one.layer == "page":
-            late = _even(one, late_ms[one.layer], limits.even_page_share, _STEADY_MS)
-        else:
-            late = _even(one, late_ms[one.layer], limits.even_share)
-        if late:
-            yield one
+    return _late(
+        case,
+        {
+            "page": limits.relay_excess_ms,
+            "static": limits.late_file_ms,
+            "error": limits.late_excess_ms,
+        },
+    )
 
 
 def late_key(case: Case) -> Excess | None:
@@ -105,15 +105,32 @@ def late_key(case: Case) -> Excess | None:
     if (
         resumed is not None
         and "page" not in found
-        and _even(resumed, limits.late_tls_excess_ms, limits.even_share)
+        and _even(resumed, limits.claim_excess_ms, limits.even_share)
     ):
         return resumed
     if tls is None:
         return None
     if soon is None and tls.excess_ms > limits.tls_excess_ms:
         return tls
-    even = _even(tls, limits.late_tls_excess_ms, limits.even_share)
+    even = _even(tls, limits.claim_excess_ms, limits.even_share)
     return tls if even and (soon is None or soon > _SOON_SHARE * tls.excess_ms) else None
+
+
+def _late(case: Case, late_ms: Mapping[Layer, float]) -> Iterator[Excess]:
+    """The layers that come later than so much, and evenly."""
+    limits = case.thresholds
+    for one in case.evidence.excesses:
+        least_ms = late_ms.get(one.layer)
+        if least_ms is None:
+            continue
+        if is_few(one, limits):
+            late = one.excess_ms > max(least_ms, limits.relay_excess_ms)
+        elif one.layer == "page":
+            late = _even(one, least_ms, limits.even_page_share, _STEADY_MS)
+        else:
+            late = _even(one, least_ms, limits.even_share)
+        if late:
+            yield one
 
 
 def is_few(excess: Excess, thresholds: Thresholds) -> bool:

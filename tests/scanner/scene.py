@@ -138,7 +138,7 @@ def judge(
 
 ALL_PK = (claim("registry", "PK", meaning="registrant"), claim("alpha", "PK"), claim("beta", "PK"))
 NEAR = (
-    ping("lhe", 2),
+    ping("lhe", 0.6),
     ping("khi", 21),
-)  # more cities at home than abroad are so near, and no proof
+)  # few cities abroad are so near, many at home, and no proof
 ALL_SG = (claim("registry", "SG", meaning="registrant"), claim("alpha", "SG"), claim("beta", "SG"))

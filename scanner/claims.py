@@ -232,8 +232,8 @@ def _unsupported(case: Case) -> tuple[Location, str] | None:
 
     A false "inside" is the one error that must never happen, and sources are wrong together (ten of ten, for
     real addresses in Pakistan). So a claim of home needs the support of vantages at home: that one of them is
-    the nearest in time, and that the times together leave no more cities abroad than at home, or are such as
-    nothing abroad has. Neither proves the opposite (a delay may be added anywhere), hence never "outside".
+    the nearest in time, and that the times together leave few cities abroad beside those at home, or are such
+    as nothing abroad has. Neither proves the opposite (a delay may be added anywhere), hence never "outside".
     Nor may its way be last seen abroad.
     """
     upstream = case.evidence.upstream
@@ -270,7 +270,7 @@ def _is_handed_on(case: Case) -> bool:
 
 
 def _is_crowded(case: Case, feasible: Feasibility) -> bool:
-    """Whether times leave more cities abroad than at home."""
+    """Whether times leave too many cities abroad for those at home."""
     return len(feasible.foreign_cities) > case.thresholds.unsupported_abroad * len(feasible.home_cities)
 
 

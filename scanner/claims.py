@@ -7,32 +7,24 @@ where it is at home. A reverse name counts only where a measurement bears on it.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from geodata.sources.rdns import name_claims
-from scanner.case import counted, of, up
-from scanner.relay import is_few, late_key, late_pages
+from scanner.case import of, up
+from scanner.support import allowed, compared, doubt, hidden, unsupported
 from scanner.verdict import SetAside
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container
 
     from geodata.claim import Claim
     from geodata.territory import Feasibility
     from scanner.case import Case
-    from scanner.evidence import AddressEvidence, Constraint, Layer
+    from scanner.evidence import AddressEvidence
     from scanner.verdict import AddressVerdict, Assurance, Location
 
 PLACE_MEANINGS: Final = frozenset({"server", "registrant", "origin"})
 SELF_DECLARED: Final = frozenset({"operator"})
-_COMES: Final[dict[Layer, str]] = {
-    "port": "it takes connections",
-    "tls": "it proves its key",
-    "resumed": "it resumes a TLS session",
-    "page": "its page comes",
-    "static": "its files come",
-    "error": "it answers for a page that nobody has",
-}
 AUDITED: Final = frozenset({"geofeed", "rdns"})  # families in which whoever holds an address says where it is
 
 
@@ -94,7 +86,7 @@ def provider_region(case: Case) -> AddressVerdict | None:
         countries = {str(one.country) for one in abroad}
         return case.verdict("provider-region", "outside", "corroborated", f"{reason}.", evidence, countries)
     independent = {said for votes in _votes(case)[0].values() for said in votes}
-    if independent != {case.home} or case.evidence.front is not None or _unsupported(case) is not None:
+    if independent != {case.home} or case.evidence.front is not None or unsupported(case) is not None:
         return None
     return case.verdict(
         "provider-region",
@@ -129,9 +121,13 @@ def claims(case: Case) -> AddressVerdict:
     evidence = [one.evidence for one in case.evidence.transport]
     if not countries:
         text = "No source says where it is" + (" that physics allows" if case.set_aside else "")
-        late = _late(case)
+        behind = hidden(case)
         return case.verdict(
-            "claims", "undetermined", None, f"{text}; {late}" if late else f"{text}.", evidence
+            "claims",
+            "undetermined",
+            None,
+            f"{text}." if behind is None else f"{text}; {behind.why}",
+            evidence if behind is None else [*evidence, *behind.evidence],
         )
     said = "; ".join(f"{family}: {', '.join(sorted(votes[family]))}" for family in sorted(votes))
     if case.home in countries and len(countries) > 1:
@@ -143,168 +139,23 @@ def claims(case: Case) -> AddressVerdict:
             evidence,
         )
     location: Location = "inside" if case.home in countries else "outside"
-    if (doubt := _doubt(case, location)) is not None:
+    if (found := doubt(case, location, admitted=bool(admitted))) is not None:
         return case.verdict(
-            doubt.rule,
-            doubt.location,
-            doubt.assurance,
-            f"Sources say {', '.join(sorted(countries))} ({said}), but {doubt.why}",
-            evidence,
+            found.rule,
+            found.location,
+            found.assurance,
+            f"Sources say {', '.join(sorted(countries))} ({said}), but {found.why}",
+            [*evidence, *found.evidence],
             countries,
             (),
-            **_limits(case),
+            **compared(case),
         )
     # At home, no number of sources is worth more than one until a time has spoken for it: they err together.
     counted = len(votes) > 1 and (location == "outside" or bool(case.evidence.transport))
     assurance: Assurance = "corroborated" if counted else "claimed"
     many = f"{len(votes)} independent sources agree" if len(votes) > 1 else "One source says so"
-    text = f"{many} ({said}); {_allowed(case, location)}."
+    text = f"{many} ({said}); {allowed(case, location)}."
     limits = {"speed_km_per_ms_rtt": case.thresholds.speed_km_per_ms_rtt}
     if location == "inside":
-        limits |= _limits(case)
+        limits |= compared(case)
     return case.verdict("claims", location, assurance, text, evidence, countries, (), **limits)
-
-
-def _limits(case: Case) -> dict[str, float]:
-    """What times are compared with that are to support claims."""
-    limits = case.thresholds
-    return {
-        "unsupported_rtt_ms": limits.unsupported_rtt_ms,
-        "unsupported_abroad": limits.unsupported_abroad,
-        "abroad_share": limits.abroad_share,
-        "abroad_addresses": limits.abroad_addresses,
-    }
-
-
-def _allowed(case: Case, location: Location) -> str:
-    """What the measured times have to do with what sources agree on, in words."""
-    if not case.evidence.transport:
-        return "no measured time bears on it"
-    if location == "inside" and _is_crowded(case, case.transport):
-        return f"it answered {of(case.evidence.transport[0])}, and {case.evidence.abroad}"
-    return "the measured times allow it"
-
-
-class _Doubt(NamedTuple):
-    """What is said instead of what sources agree on, and why."""
-
-    location: Location
-    why: str
-    rule: str = "unsupported-claim"
-    assurance: Assurance | None = None
-
-
-def _doubt(case: Case, location: Location) -> _Doubt | None:
-    """Why sources that agree are not believed, if they are not."""
-    if location == "outside":
-        return None if (against := _supported(case)) is None else _Doubt("conflicting", against)
-    if not any(one.country is not None and one.meaning != "registrant" for one in case.possible):
-        return _Doubt(
-            "undetermined", "they know only where its holder is registered, not where its machines are."
-        )
-    if case.evidence.front is not None:
-        return _Doubt("edge", str(case.evidence.front), "scrubbing", "claimed")
-    return None if (found := _unsupported(case)) is None else _Doubt(*found)
-
-
-def _supported(case: Case) -> str | None:
-    """What speaks for home against claims of abroad: the way to it was last seen there.
-
-    And that right before it, or a vantage at home is the nearest, and near. A false "outside" ruins who is
-    honest, and leased space is registered abroad wherever it is used. What the operator itself admits stands.
-    """
-    upstream = case.evidence.upstream
-    if upstream is None or upstream.hop.place != "home" or not case.evidence.transport or _votes(case)[1]:
-        return None
-    if upstream.beside:
-        return f"the router right before it on its way from home is at home: {upstream.hop.why}."
-    nearest = case.evidence.transport[0]
-    if not case.at_home(nearest.vantage) or nearest.rtt_ms > case.thresholds.unsupported_rtt_ms:
-        return None
-    return (
-        f"it answered {of(nearest)}, sooner than any vantage abroad, and its way was last seen at home:"
-        f" {upstream.hop.why}."
-    )
-
-
-def _unsupported(case: Case) -> tuple[Location, str] | None:
-    """Why claims of *home* are not believed although no proof forbids them.
-
-    A false "inside" is the one error that must never happen, and sources are wrong together (ten of ten, for
-    real addresses in Pakistan). So a claim of home needs the support of vantages at home: that one of them is
-    the nearest in time, and that the times together leave few cities abroad beside those at home, or are such
-    as nothing abroad has. Neither proves the opposite (a delay may be added anywhere), hence never "outside".
-    Nor may its way be last seen abroad.
-    """
-    upstream = case.evidence.upstream
-    if upstream is not None and upstream.hop.place == "abroad":
-        where = ", ".join(upstream.hop.countries[:4])
-        return "conflicting", f"its way from home was last seen abroad ({where}): {upstream.hop.why}."
-    found = _far(case, case.evidence.transport, case.transport)
-    if found is None and _is_handed_on(case):
-        port = case.evidence.port
-        found = _far(case, port, case.territory.assess([one.disk for one in port]))
-    if found is not None:
-        return found
-    late = _late(case)
-    return None if late is None else ("undetermined", late)
-
-
-def _late(case: Case) -> str | None:
-    """What comes so late that a machine behind the host may make it, in words."""
-    late = next(late_pages(case), None) or late_key(case)
-    if late is None:
-        return None
-    tries = counted(late.tries, "try", "tries")
-    how = f"in only {tries}" if is_few(late, case.thresholds) else f"evenly in {tries}"
-    return (
-        f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, {how}: a machine behind it may be"
-        f" up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
-    )
-
-
-def _is_handed_on(case: Case) -> bool:
-    """Whether connections may be taken farther away: a router may answer pings itself and hand them on."""
-    late = next((one for one in case.evidence.excesses if one.layer == "port"), None)
-    return late is not None and late.excess_ms > case.thresholds.late_file_ms
-
-
-def _is_crowded(case: Case, feasible: Feasibility) -> bool:
-    """Whether times leave too many cities abroad for those at home."""
-    return len(feasible.foreign_cities) > case.thresholds.unsupported_abroad * len(feasible.home_cities)
-
-
-def _is_sooner(case: Case, nearest: Constraint) -> bool:
-    """Whether it answered much sooner than anything abroad that is known to answer vantages at home.
-
-    Cities near on a map may be far by fibre. Where none of n addresses abroad did, no more than 3/n of what
-    is there do (with 95 % confidence: the rule of three), and of these few only those that all sources call
-    home are mistaken for it.
-    """
-    known, limits = case.evidence.abroad, case.thresholds
-    return (
-        known is not None
-        and known.addresses >= limits.abroad_addresses
-        and nearest.rtt_ms <= min(limits.abroad_share * known.rtt_ms, limits.unsupported_rtt_ms)
-    )
-
-
-def _far(case: Case, constraints: Sequence[Constraint], feasible: Feasibility) -> tuple[Location, str] | None:
-    """Why times, and what they leave, do not support home, if they do not."""
-    if not constraints:
-        return None
-    nearest = constraints[0]
-    answered = "took connections from" if nearest.basis == "port" else "answered"
-    if not case.at_home(nearest.vantage):
-        return (
-            "conflicting",
-            f"it {answered} {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
-        )
-    if not _is_crowded(case, feasible) or _is_sooner(case, nearest):
-        return None
-    why = (
-        f"no time speaks for it: it {answered} {of(nearest)} at best, and may be in any of"
-        f" {len(feasible.foreign_cities):,} cities abroad and {len(feasible.home_cities):,} at home; a nearer"
-        " vantage would tell."
-    )
-    return "undetermined", why

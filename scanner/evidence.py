@@ -9,7 +9,7 @@ location error is added, and what was not measured constrains nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from geodata.territory import Disk
 
@@ -83,6 +83,13 @@ class Pop:
     evidence: str
 
 
+class Cached(NamedTuple):
+    """A response's header that speaks of a cache before who makes it, and the observation that has it."""
+
+    header: str
+    evidence: str
+
+
 @dataclass(frozen=True, slots=True)
 class AddressEvidence:
     """Everything that is known of one address of one endpoint."""
@@ -103,6 +110,7 @@ class AddressEvidence:
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
     port: tuple[Constraint, ...] = ()  # of who took connections
     made: tuple[Constraint, ...] = ()  # of what makes pages, files and errors
+    cached: Cached | None = None  # what says that pages may come out of a cache
     # By digest, the vantages, in order, that a key was shown to at the declared port.
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from geodata.sources.pop import pop_claims
 from geodata.territory import Disk
@@ -25,6 +25,7 @@ from scanner.evidence import (
     LEAST_RTT_MS,
     AddressEvidence,
     Basis,
+    Cached,
     Constraint,
     Excess,
     Layer,
@@ -40,6 +41,23 @@ if TYPE_CHECKING:
     from probes.observation import HttpResult, TlsResult
     from probes.vantages.vantage import Vantage
     from scanner.policy import Thresholds
+
+
+# Headers by which a response says that it went through a cache: RFC 9111 (Age), RFC 9211 (Cache-Status), RFC
+# 9110 (Via), and what Varnish, Squid, nginx and content networks wrote before there was a standard. That it
+# was a hit or none says nothing of the other tries, of which only the times are known.
+_OF_CACHES: Final = (
+    "age",
+    "cache-status",
+    "cf-cache-status",
+    "via",
+    "x-cache",
+    "x-cache-hits",
+    "x-cache-lookup",
+    "x-cache-status",
+    "x-proxy-cache",
+    "x-varnish",
+)
 
 
 @dataclass(slots=True)
@@ -171,6 +189,7 @@ def _evidence(
         probed=one.probed,
         names=tuple(sorted(names)),
         pops=tuple(_pops(address, one, vantages, thresholds)),
+        cached=_cached(one),
         keys={key: tuple(sorted(shown)) for key, shown in sorted(one.keys.items())},
     )
 
@@ -285,6 +304,16 @@ def _pops(
                 radius_km = reach_km(vantage, least_ms, thresholds)
                 within = Disk(vantage.latitude, vantage.longitude, radius_km)
             yield Pop(vantage, claim, within, response.id)
+
+
+def _cached(one: _Gathered) -> Cached | None:
+    """The first header that speaks of a cache; of its value nothing is believed."""
+    for response in one.responses:
+        headers = {} if response.result is None else response.result.headers
+        found = sorted((name.lower(), name) for name in headers if name.lower() in _OF_CACHES)
+        if found:
+            return Cached(found[0][0].title(), response.id)
+    return None
 
 
 def _excesses(one: _Gathered, vantages: Mapping[str, Vantage]) -> tuple[Excess, ...]:

@@ -50,10 +50,14 @@ class PlacedHop:
 
 
 class Upstream(NamedTuple):
-    """The last placed hop before an address on its way from home; ``beside`` if that is right before it."""
+    """The last placed hop before an address on its way from home; ``beside`` if that is right before it.
+
+    ``trace`` is the id of the observation that shows it.
+    """
 
     hop: PlacedHop
     beside: bool
+    trace: str
 
 
 class Abroad(NamedTuple):
@@ -78,6 +82,7 @@ class Front(NamedTuple):
     network: str
     hop: PlacedHop
     vantage: str
+    trace: str
 
     def __str__(self) -> str:
         where = f" ({', '.join(self.hop.countries[:4])})" if self.hop.countries else ""
@@ -255,7 +260,7 @@ def upstream(traces: Iterable[TraceObservation], hops: Mapping[str, PlacedHop]) 
         ]
         if placed:
             ttl, hop = max(placed, key=lambda each: (each[0], each[1].place == "abroad"))
-            found = Upstream(hop, beside=ttls.get(one.address) == ttl + 1)
+            found = Upstream(hop, beside=ttls.get(one.address) == ttl + 1, trace=one.id)
             known = last.get(one.address, found)
             last[one.address] = max(known, found, key=lambda each: (each.hop.place == "abroad", each.beside))
     return last
@@ -370,5 +375,5 @@ def fronts(traces: Iterable[TraceObservation], hops: Mapping[str, PlacedHop]) ->
         for address in _before(trace):
             hop = hops[address]
             if hop.front is not None and hop.place == "abroad" and hop.asn != target.asn:
-                found.setdefault(str(trace.address), Front(address, hop.front, hop, trace.vantage))
+                found.setdefault(str(trace.address), Front(address, hop.front, hop, trace.vantage, trace.id))
     return found

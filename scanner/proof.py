@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from scanner.case import WHO, down, of, up
-from scanner.relay import far_pages
+from scanner.relay import far_pages, is_hidden
 from scanner.verdict import ASSURANCES
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _inside(case: Case) -> _Proof | None:
     were measured: a front at home that passes on what comes to machines abroad answers packets from home. And
     for what makes that which comes so late, and so evenly, that it may come from behind the front.
     """
-    if case.pops:
+    if case.pops or is_hidden(case):
         return None  # an edge, by its own word, however near it is
     found = case.evidence
     measured: list[Sequence[Constraint]] = [one for one in (found.port, found.transport, found.key) if one]

@@ -133,6 +133,16 @@ def _late(case: Case, late_ms: Mapping[Layer, float]) -> Iterator[Excess]:
             yield one
 
 
+def is_hidden(case: Case) -> bool:
+    """Whether pages may come out of a cache, and nothing was timed that none holds.
+
+    By its own headers: then neither the page nor the key's place shows where it is made.
+    """
+    return case.evidence.cached is not None and not any(
+        one.layer == "error" for one in case.evidence.excesses
+    )
+
+
 def is_few(excess: Excess, thresholds: Thresholds) -> bool:
     """Whether a layer was tried too seldom to tell how steadily it is late."""
     return excess.tries < thresholds.relay_min_tries

@@ -101,7 +101,7 @@ def http(
     number: int = 0,
     file_ms: float | None = None,
     tries: int = 5,
-) -> Observation:
+) -> HttpObservation:
     return HttpObservation(
         id=f"http-{vantage}-{number}",
         vantage=vantage,

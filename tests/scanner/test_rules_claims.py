@@ -103,9 +103,10 @@ class TestClaims:
     def test_home_is_not_believed_behind_a_router_abroad(
         self, place: Literal["home", "abroad"], location: str
     ) -> None:
-        upstream = Upstream(PlacedHop(place, "2 sources say OM", ("OM",)), beside=False)
+        upstream = Upstream(PlacedHop(place, "2 sources say OM", ("OM",)), beside=False, trace="trace")
         verdict = judge([*NEAR], ALL_PK, upstream=upstream)
         assert verdict.location == location
+        assert ("trace" in verdict.evidence) == (place == "abroad")
 
     @pytest.mark.parametrize(
         ("rtts_ms", "place", "more", "location"),
@@ -126,7 +127,7 @@ class TestClaims:
         location: str,
     ) -> None:
         """Near a vantage at home, and behind a router there: unless its operator admits that it is abroad."""
-        upstream = Upstream(PlacedHop(place, "2 sources say PK", ("PK",)), beside=False)
+        upstream = Upstream(PlacedHop(place, "2 sources say PK", ("PK",)), beside=False, trace="trace")
         said = (claim("alpha", "IN"), claim("beta", "IN"), *more)
         pings = [ping(vantage, rtt_ms) for vantage, rtt_ms in rtts_ms.items()]
         verdict = judge(pings, said, upstream=upstream)
@@ -141,7 +142,7 @@ class TestClaims:
         """However late it answers: a delay is easily added, and its way may lead abroad and back."""
         hop = PlacedHop("home" if countries == ("PK",) else "abroad", "2 sources say so", countries)
         pings = [ping(vantage, rtt_ms) for vantage, rtt_ms in rtts_ms.items()]
-        verdict = judge(pings, ALL_SG, upstream=Upstream(hop, beside=True))
+        verdict = judge(pings, ALL_SG, upstream=Upstream(hop, beside=True, trace="trace"))
         assert verdict.location == ("conflicting" if hop.place == "home" else "outside")
 
     def test_home_is_not_believed_where_only_its_holder_is_known(self) -> None:

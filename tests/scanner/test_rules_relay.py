@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from scanner.gathering import gather
 from scanner.rules import judge_address
@@ -24,6 +25,11 @@ from tests.scanner.scene import (
 
 if TYPE_CHECKING:
     from probes.observation import HttpObservation, Observation
+
+
+def replaced(response: HttpObservation, **fields: tuple[float, ...]) -> HttpObservation:
+    assert response.result is not None
+    return structs.replace(response, result=structs.replace(response.result, **fields))
 
 
 class TestRelay:
@@ -84,6 +90,19 @@ class TestRelay:
         verdict = judge([ping("khi", 0.5), tls("khi", 0.6, 1.2), *late], ALL_PK)
         assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
         assert "its page comes 59.5 ms later than packets, evenly in 15 tries" in verdict.reason
+        assert {one.id for one in late} <= set(verdict.evidence)
+
+    @pytest.mark.parametrize("header", ["X-Cache", "age", "Cache-Status", "VIA"])
+    def test_what_comes_out_of_a_cache_shows_nothing_of_who_made_it(self, header: str) -> None:
+        """Its page is there and its key too, and all else may be anywhere."""
+        seen = [ping("khi", 0.5), tls("khi", 0.6, 1.2)]
+        page = replaced(http("khi", 1.0, 1.0, {header: "<b>HIT"}), probe_ttfb_ms=())
+        verdict = judge([*seen, page], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+        assert f"its response's {header.title()} speaks of a cache in front" in verdict.reason
+        assert page.id in verdict.evidence
+        assert judge([*seen, http("khi", 1.0, 1.0, {header: "HIT"})], ALL_PK).assurance == "proved"
+        assert judge([*seen, replaced(http("khi", 1.0, 1.0), probe_ttfb_ms=())], ALL_PK).assurance == "proved"
 
     def test_files_that_come_late_are_far(self) -> None:
         """A front answers for what does not exist, and passes on what does: a file takes no work."""
@@ -138,7 +157,9 @@ class TestRelay:
         assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
         assert "it proves its key 2.9 ms later than packets" in verdict.reason
 
-    @pytest.mark.parametrize(("more", "location"), [((), "undetermined"), ((http("lhe", 1.6, 1.6),), "inside")])
+    @pytest.mark.parametrize(
+        ("more", "location"), [((), "undetermined"), ((http("lhe", 1.6, 1.6),), "inside")]
+    )
     def test_a_key_that_is_proved_very_late_and_unevenly_is_far_where_no_page_tells(
         self, more: tuple[HttpObservation, ...], location: str
     ) -> None:

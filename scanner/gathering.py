@@ -35,7 +35,7 @@ from scanner.evidence import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from geodata.claim import Claim
     from probes.observation import HttpResult, TlsResult
@@ -81,6 +81,7 @@ class _Gathered:
 
     rtts: dict[str, _Minimum] = field(default_factory=dict)
     echoed: set[str] = field(default_factory=set)  # whom it answered pings or traces
+    echoes: dict[str, _Minimum] = field(default_factory=dict)  # of these, by other means than connections
     connects: dict[str, _Minimum] = field(default_factory=dict)  # to a port that takes them
     refused: dict[str, _Minimum] = field(default_factory=dict)  # to one that does not
     sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
@@ -91,9 +92,11 @@ class _Gathered:
     asked: list[str] = field(default_factory=list)
     probed: bool = False
 
-    def rtt(self, vantage: str, rtts_ms: Iterable[float | None], evidence: str) -> None:
+    def rtt(self, method: str, vantage: str, rtts_ms: Sequence[float | None], evidence: str) -> None:
         if _keep(self.rtts, vantage, rtts_ms, evidence):
             self.echoed.add(vantage)
+        if method != "tcp":
+            _keep(self.echoes, vantage, rtts_ms, evidence)
 
     def tried(
         self,
@@ -179,7 +182,7 @@ def _evidence(
         address=address,
         special=special,
         # A refusal is easily forged on the way: it counts where nothing else answered anybody.
-        transport=_constraints(one.rtts or one.refused, "transport", vantages, thresholds),
+        transport=_constraints(_transport(one, thresholds) or one.refused, "transport", vantages, thresholds),
         port=_constraints(one.connects, "port", vantages, thresholds),
         key=_constraints(one.handshakes, "key", vantages, thresholds, one.sessions),
         made=tuple(_made(one, excesses, vantages, thresholds)),
@@ -194,6 +197,21 @@ def _evidence(
     )
 
 
+def _transport(one: _Gathered, thresholds: Thresholds) -> dict[str, _Minimum]:
+    """The soonest answer to each vantage, of the host: who takes connections may stand before it.
+
+    A firewall or a proxy beside a vantage takes connections for hosts far away, whose pings come as late as
+    they are far. Where these come so much later, they alone tell of the host.
+    """
+    return {
+        vantage: echo
+        if (echo := one.echoes.get(vantage)) is not None
+        and echo.rtt_ms > soonest.rtt_ms + thresholds.relay_excess_ms
+        else soonest
+        for vantage, soonest in one.rtts.items()
+    }
+
+
 def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
     one.probed |= observation.error != "cancelled"
     # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer, and the end of a
@@ -206,20 +224,21 @@ def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
     vantage, evidence = observation.vantage, observation.id
     if isinstance(observation, PingObservation | TcpObservation):
         if isinstance(observation, PingObservation):
-            one.rtt(vantage, observation.result.rtts_ms, evidence)
+            one.rtt(observation.result.method, vantage, observation.result.rtts_ms, evidence)
         elif observation.result.open is False:
             _keep(one.refused, vantage, observation.result.rtts_ms, evidence)
         else:
             one.tried("port", vantage, observation.result.rtts_ms, 0, evidence, one.connects)
     elif isinstance(observation, TraceObservation):
         one.rtt(
+            observation.result.method,
             vantage,
-            (
+            [
                 reply.rtt_ms
                 for hop in observation.result.hops
                 for reply in hop.replies
                 if reply.address == observation.address and from_destination(reply.icmp)
-            ),
+            ],
             evidence,
         )
     elif isinstance(observation, TlsObservation):

@@ -74,6 +74,12 @@ class TestTerritory:
         assert judge([ping("khi", 0.6), tcp("khi", 0.7)]).assurance == "proved"
         assert judge([ping("khi", 0.6), tcp("khi", *connects_ms)]).assurance != "proved"
 
+    def test_connections_that_something_before_the_host_takes_place_nothing(self) -> None:
+        """Pings that come as late as the host is far tell of a firewall that takes connections for it."""
+        verdict = judge([ping("khi", 48.0), tcp("khi", 0.5)], ALL_PK)
+        assert (verdict.location, verdict.rtts_ms) == ("undetermined", {"khi": 48.0})
+        assert judge([ping("khi", 4.4), tcp("khi", 0.5)]).assurance == "proved"
+
     def test_connections_that_are_handed_on_support_no_claim(self) -> None:
         verdict = judge([*NEAR, tcp("khi", 120.0)], ALL_PK)
         assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")

@@ -1,9 +1,8 @@
+"""Questions to registries by RDAP: what becomes of them, and how often they are put."""
+
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import http.client
-import http.server
 import json
 import threading
 import urllib.request
@@ -11,183 +10,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from ipwhois.net import Net
-from ipwhois.rdap import RDAP
 
 from geodata.snapshot import GeodataError
 from geodata.sources import rdap
 from geodata.sources.budget import Budget
 from geodata.sources.rdap import Opener, Rdap, bounded_opener
-from geodata.sources.registration import Registration
+from tests.geodata.registries import ADDRESS, ANSWER, Registries, Reply, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import http.client
+    from collections.abc import Callable
     from pathlib import Path
-
-ADDRESS = "39.32.0.1"
-# In the shape of RFC 9083, as APNIC answers.
-ANSWER: dict[str, Any] = {
-    "objectClassName": "ip network",
-    "handle": "39.32.0.0 - 39.63.255.255",
-    "startAddress": "39.32.0.0",
-    "endAddress": "39.63.255.255",
-    "ipVersion": "v4",
-    "name": "PTCL-PK",
-    "type": "ALLOCATED PORTABLE",
-    "country": "PK",
-    "status": ["active"],
-    "events": [
-        {"eventAction": "registration", "eventDate": "2011-01-13T05:21:04Z"},
-        {"eventAction": "last changed", "eventDate": "2021-02-17T23:39:20Z"},
-    ],
-    "entities": [],
-}
-
-
-def _claim(answer: dict[str, Any], address: str = ADDRESS) -> Any:
-    """Through ipwhois's own parser, as an answer from the network goes."""
-    return _registration(answer, address).claim()
-
-
-def _registration(answer: dict[str, Any], address: str = ADDRESS) -> Registration:
-    result = RDAP(Net(address)).lookup(response=answer, bootstrap=True, root_ent_check=False, inc_raw=True)
-    return Registration.of(result, address)
-
-
-class TestRegistration:
-    """A registry's answer becomes one claim, marked as what the holder says."""
-
-    def test_an_answer(self) -> None:
-        claim = _claim(ANSWER)
-        assert (claim.source, claim.family, claim.meaning) == ("rdap", "registry", "registrant")
-        assert (claim.country, claim.network, claim.prefix) == ("PK", "PTCL-PK", "39.32.0.0/11")
-        assert (claim.date, claim.asserted_by) == ("2021-02-17", "operator")
-        assert claim.version == "2021-02-17"
-        assert claim.licence
-
-    def test_an_ipv6_answer(self) -> None:
-        answer = {**ANSWER, "startAddress": "2a00::", "endAddress": "2a00:ffff::", "ipVersion": "v6"}
-        assert _claim(answer, "2a00::1").prefix == "2a00::/17"
-
-    def test_a_range_that_is_no_prefix_gives_the_widest_one_around_the_address(self) -> None:
-        answer = {**ANSWER, "startAddress": "39.32.0.1", "endAddress": "39.32.0.6"}
-        assert _claim(answer, "39.32.0.3").prefix == "39.32.0.2/31"
-
-    def test_a_country_that_is_none_is_unknown(self) -> None:
-        for value in (None, "", "Pakistan", "EU", "P\x1b"):
-            assert _claim({**ANSWER, "country": value}).country is None
-
-    def test_events_that_are_none_have_no_day(self) -> None:
-        network = {"start_address": "39.32.0.0", "end_address": "39.63.255.255"}
-        for events in (None, 5, [5], [{"action": ["registration"]}], [{"action": "registration"}]):
-            assert Registration.of({"network": {**network, "events": events}}, ADDRESS).date is None
-
-    def test_hostile_text_stays_one_short_value(self) -> None:
-        claim = _claim({**ANSWER, "name": "\x1b[2J<script>" + "x" * 10_000})
-        assert claim.network is not None
-        assert len(claim.network) == 200
-
-    @pytest.mark.parametrize(
-        ("changed", "message"),
-        [
-            ({"startAddress": "10.0.0.0", "endAddress": "10.0.0.255"}, "answer is of 10.0.0.0"),
-            ({"startAddress": "39.63.255.255", "endAddress": "39.32.0.0"}, "answer is of 39.63"),
-            ({"startAddress": "::", "endAddress": "ffff::", "ipVersion": "v6"}, "malformed range"),
-            ({"startAddress": "x", "endAddress": "y", "ipVersion": "v6"}, "malformed range"),
-        ],
-    )
-    def test_an_answer_of_another_range_is_refused(self, changed: dict[str, Any], message: str) -> None:
-        with pytest.raises(GeodataError, match=message) as caught:
-            _claim({**ANSWER, **changed})
-        assert caught.value.code == "malformed"
-
-    @given(
-        st.recursive(
-            st.none()
-            | st.booleans()
-            | st.integers()
-            | st.text(max_size=8)
-            | st.sampled_from(["39.32.0.0", "::"]),
-            lambda inner: (
-                st.lists(inner, max_size=3)
-                | st.dictionaries(
-                    st.sampled_from(
-                        [
-                            "network",
-                            "start_address",
-                            "end_address",
-                            "country",
-                            "name",
-                            "handle",
-                            "events",
-                            "action",
-                            "timestamp",
-                        ]
-                    ),
-                    inner,
-                )
-            ),
-            max_leaves=20,
-        ).filter(lambda value: isinstance(value, dict))
-    )
-    def test_any_result_gives_a_claim_or_an_error_with_a_code(self, result: dict[str, Any]) -> None:
-        with contextlib.suppress(GeodataError):
-            assert Registration.of(result, ADDRESS).claim().prefix
-
-
-Reply = tuple[int, bytes, float] | tuple[int, bytes, float, dict[str, str]]  # status, body, delay, headers
-
-
-@contextlib.contextmanager
-def _registry(reply: Callable[[str], Reply]) -> Iterator[Callable[[float], Opener]]:
-    """A real HTTP server on loopback, and an opener that takes every question to it."""
-    stop = threading.Event()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body, delay, *headers = reply(self.path)
-            stop.wait(delay)
-            with contextlib.suppress(OSError):
-                self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", body.decode().replace("PORT", str(server.server_port)))
-                for name, value in headers[0].items() if headers else ():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-
-    class ToLoopback(urllib.request.HTTPSHandler):
-        handler_order = 100
-
-        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-            req.host = f"127.0.0.1:{server.server_port}"
-            return self.do_open(http.client.HTTPConnection, req)
-
-    def make(until: float) -> Opener:
-        opener = bounded_opener(until)
-        opener.add_handler(ToLoopback())
-        return opener
-
-    try:
-        yield make
-    finally:
-        stop.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 async def _ask(reply: Callable[[str], Reply], address: str = ADDRESS, deadline_s: float = 5) -> Any:
-    with _registry(reply) as opener, Rdap(opener) as client:
+    with registry(reply) as opener, Rdap(opener) as client:
         return await client.lookup(address, deadline_s=deadline_s)
 
 
@@ -295,7 +132,7 @@ class TestLookup:
         assert caught.value.code in {"timeout", "unreachable"}
 
     async def test_questions_beyond_the_threads_wait_no_longer_than_their_deadline(self) -> None:
-        with _registry(lambda _: (200, b"{}", 60)) as opener, Rdap(opener) as client:
+        with registry(lambda _: (200, b"{}", 60)) as opener, Rdap(opener) as client:
             questions = (client.lookup(f"39.32.0.{last}", deadline_s=0.3) for last in range(1, 9))
             results = await asyncio.gather(*questions, return_exceptions=True)
         assert {type(one) for one in results} == {GeodataError}
@@ -314,31 +151,15 @@ class TestLookup:
 
     async def test_whom_nobody_gave_an_address_is_asked_of_the_redirector(self) -> None:
         answer = {**ANSWER, "startAddress": "2fff::", "endAddress": "2fff:ffff::", "ipVersion": "v6"}
-        with _registry(lambda _: (200, json.dumps(answer).encode(), 0)) as opener, Rdap(opener) as client:
+        with registry(lambda _: (200, json.dumps(answer).encode(), 0)) as opener, Rdap(opener) as client:
             assert (await client.lookup("2fff::1", deadline_s=5)).prefix == "2fff::/17"
-
-
-class Registries:
-    """Counts questions; answers each with the same, and refers LACNIC's addresses to LACNIC."""
-
-    def __init__(self, status: int = 200, headers: dict[str, str] | None = None, **changed: object) -> None:
-        self.asked: list[str] = []
-        self.status = status
-        self.headers = headers or {}
-        self.answer = {**ANSWER, **changed}
-
-    def __call__(self, path: str) -> Reply:
-        self.asked.append(path)
-        if path.startswith("/bootstrap/ip/200."):
-            return 302, b"https://rdap.lacnic.net/x", 0
-        return self.status, json.dumps(self.answer).encode(), 0, self.headers
 
 
 class TestKept:
     """What was answered is not asked again, by any process that shares the cache."""
 
     async def _look_up(self, registries: Registries, cache: Path, *addresses: str) -> list[Any]:
-        with _registry(registries) as opener, Rdap(opener, cache=cache) as client:
+        with registry(registries) as opener, Rdap(opener, cache=cache) as client:
             results = [client.lookup(address, deadline_s=5) for address in addresses]
             return [(await asyncio.gather(one, return_exceptions=True))[0] for one in results]
 
@@ -403,7 +224,7 @@ class TestKept:
 
     async def test_a_cache_that_cannot_be_written_is_told_and_no_failure(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
-        with _registry(Registries()) as opener, Rdap(opener, cache=tmp_path / "file") as client:
+        with registry(Registries()) as opener, Rdap(opener, cache=tmp_path / "file") as client:
             assert (await client.lookup(ADDRESS, deadline_s=5)).country == "PK"
             assert client.trouble is not None
             assert client.trouble.code == "disk"
@@ -414,7 +235,7 @@ class TestBudgets:
 
     async def _codes(self, registries: Registries, *addresses: str) -> list[str]:
         codes = []
-        with _registry(registries) as opener, Rdap(opener) as client:
+        with registry(registries) as opener, Rdap(opener) as client:
             for address in addresses:
                 try:
                     await client.lookup(address, deadline_s=5)
@@ -457,7 +278,7 @@ class TestBudgets:
     async def test_who_is_referred_to_is_charged(self) -> None:
         budget = Budget()
         with (
-            _registry(
+            registry(
                 lambda path: (302, b"https://rdap.lacnic.net/x", 0) if path != "/x" else (404, b"", 0)
             ) as (opener),
             Rdap(opener, budget=budget) as client,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _NUMBER = itertools.count()
 _ROUTERS = 3
+PORTAL = "portal.indus.example"
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ class Identity:
 
 @pytest.fixture(scope="session")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    """A server certificate for portal.indus.example and a second authority-signed name."""
+    """A server certificate for ``PORTAL`` and a second authority-signed name."""
     start = datetime.now(UTC) - timedelta(days=1)
 
     def sign(
@@ -255,7 +256,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
             )
         )
         if not ca:
-            names = [x509.DNSName("portal.indus.example"), x509.DNSName("*.indus.example")]
+            names = [x509.DNSName(PORTAL), x509.DNSName("*.indus.example")]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(signer, hashes.SHA256())
 
@@ -263,9 +264,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     made = Identity(folder / "ca.pem", folder / "chain.pem", folder / "key.pem")
     made.authority.write_bytes(sign("Test CA", root, "Test CA", root, ca=True).public_bytes(Encoding.PEM))
-    made.chain.write_bytes(
-        sign("portal.indus.example", leaf, "Test CA", root, ca=False).public_bytes(Encoding.PEM)
-    )
+    made.chain.write_bytes(sign(PORTAL, leaf, "Test CA", root, ca=False).public_bytes(Encoding.PEM))
     made.key.write_bytes(leaf.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return made
 

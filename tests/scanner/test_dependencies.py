@@ -1,10 +1,8 @@
-"""What endpoints depend on and what they declared, from records to findings."""
+"""What endpoints depend on, from records to findings."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,120 +10,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geodata.special import SpecialPurpose
-from probes.document import Document
-from probes.observation import DnsObservation, DnsRecord, DnsResult, HttpObservation, HttpResult, Redirect
+from probes.observation import DnsRecord, HttpObservation
 from scanner.dependencies import MAX_ASKED, hosts_to_ask
 from scanner.drift import drift
-from scanner.judge import Inputs, compose
 from scanner.recorded import Recorded
-from scanner.register import parse_register
 from scanner.report.table import write
 from scanner.rulebook import load_policy
 from scanner.run import decode, encode
-from tests.scanner.scene import TIME, VANTAGES, claim, pakistan, ping
+from tests.scanner.portal import (
+    ABROAD,
+    EDGE,
+    HOME,
+    OTHER,
+    PORTAL,
+    SAID,
+    Said,
+    dns,
+    finding,
+    page,
+    register,
+    run,
+)
+from tests.scanner.scene import claim, ping
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
 
-    from geodata.claim import Claim
-    from probes.observation import Observation
     from scanner.policy import Finding, Policy
-    from scanner.register import Register
     from scanner.run import Run
     from scanner.verdict import Dependency
-
-TODAY = date(2026, 11, 1)
-PORTAL = "indus/web/portal.indus.example"
-HOME, ABROAD, EDGE, OTHER = "198.18.0.10", "198.18.9.1", "198.18.9.2", "198.18.9.3"
-SAID = {
-    HOME: (claim("alpha", "PK"), claim("beta", "PK")),
-    ABROAD: (claim("alpha", "SG"), claim("beta", "SG")),
-    EDGE: (claim("edges", None, meaning="anycast", network="Badban"), claim("alpha", "PK")),
-    OTHER: (claim("alpha", "PK"), claim("beta", "PK")),
-}
-
-
-@dataclass(frozen=True)
-class Said:
-    """A snapshot of a few claims."""
-
-    said: Mapping[str, tuple[Claim, ...]] = field(default_factory=lambda: SAID)
-    sources: tuple[()] = ()
-
-    def claims(self, address: str) -> tuple[Claim, ...]:
-        return self.said.get(address, ())
-
-    def special(self, address: str) -> SpecialPurpose | None:
-        return SpecialPurpose("Private-Use", "10.0.0.0/8", "") if address.startswith("10.") else None
-
-
-def register(declared: str = "", endpoints: str = "https://portal.indus.example") -> Register:
-    text = f"""
-version: 1
-country: PK
-providers:
-  - id: indus
-    name: Indus
-    accreditation: {{status: accredited}}
-    {declared}
-    services:
-      - {{id: web, deployment: government, data_class: restricted, endpoints: [{endpoints}]}}
-"""
-    return parse_register(Document.parse(text.encode(), "register.yaml"), TODAY)
-
-
-def dns(
-    endpoint: str = PORTAL, *addresses: str, vantage: str = "khi", error: Any = None, **result: Any
-) -> Observation:
-    return DnsObservation(
-        id=f"{endpoint}@{vantage}:dns",
-        vantage=vantage,
-        endpoint=endpoint,
-        time=TIME,
-        error=error,
-        result=DnsResult(question="q", addresses=addresses, **result),
-    )
-
-
-def page(*hosts: str, to: str | None = None, vantage: str = "khi") -> Observation:
-    url = "https://portal.indus.example/"
-    return HttpObservation(
-        id=f"{PORTAL}@{vantage}:http",
-        vantage=vantage,
-        endpoint=PORTAL,
-        address=HOME,
-        time=TIME,
-        result=HttpResult(
-            url=url,
-            page_hosts=hosts,
-            redirects=() if to is None else (Redirect(url=url, status=302, location=to),),
-        ),
-    )
-
-
-def run(*observations: Observation, held: Register | None = None, **more: Any) -> Run:
-    inputs = Inputs(
-        **{
-            "register": held or register(),
-            "vantages": tuple(VANTAGES.values()),
-            "policy": load_policy(),
-            "snapshot": Said(),
-            "territory": pakistan(),
-            "today": TODAY,
-            **more,
-        }
-    )
-    return compose(inputs, observations, TIME, complete=True)
 
 
 def dependencies(found: Run) -> dict[str, Dependency]:
     return {f"{one.relation} {one.host}": one for one in found.endpoints[0].verdict.dependencies}
-
-
-def finding(found: Run, control: str, endpoint: int = 0) -> Finding | None:
-    return next((one for one in found.endpoints[endpoint].findings if one.control == control), None)
 
 
 ANSWERED = (
@@ -366,90 +283,3 @@ class TestFindings:
         stream = io.StringIO()
         write(run(dns(PORTAL, nameservers=("a.example",)), dns("dependency/a.example", OTHER)), stream)
         assert "Depends on" not in stream.getvalue()
-
-
-class TestSites:
-    """A declared site that a round-trip time rules out is a finding, with the distances."""
-
-    def site(self, site: str, *observations: Observation) -> Finding | None:
-        held = register(endpoints=f"{{address: {HOME}, site: {site}}}")
-        return finding(run(*observations, held=held), "PCFP-REG-4")
-
-    def test_elsewhere(self) -> None:
-        found = self.site("Karachi", ping("lhe", 0.5, address=HOME))
-        assert found is not None
-        assert (found.status, found.severity) == ("violation", "low")
-        assert found.reason == (
-            "Indus declared that it is in Karachi, and it is not there: 198.18.0.10 answered Lahore in"
-            " 0.50 ms: at most 55 km away, and Karachi is 1,032 km from there."
-        )
-
-    @pytest.mark.parametrize(
-        ("site", "vantage", "rtt_ms"),
-        [
-            ("Karachi", "khi", 0.5),
-            ("karachi", "lhe", 10.1),  # 1,032 km away: with the margins of 1,015 km it may be
-            ("Atlantis", "khi", 0.5),  # nobody knows where
-            ("Hyderabad", "khi", 1.6),  # the one in Sindh, not that in India
-        ],
-    )
-    def test_that_may_be(self, site: str, vantage: str, rtt_ms: float) -> None:
-        assert self.site(site, ping(vantage, rtt_ms, address=HOME)) is None
-
-    def test_of_a_name_that_is_a_citys_abroad_too_is_the_one_at_home(self) -> None:
-        found = self.site("Hyderabad", ping("sin", 36, address=HOME))  # reaches Telangana, not Sindh
-        assert found is not None
-        assert found.status == "violation"
-
-    def test_of_an_address_at_several_places_may_be(self) -> None:
-        assert self.site("Karachi", ping("lhe", 0.5, address=HOME), ping("sin", 0.5, address=HOME)) is None
-
-    def test_by_what_answered_nobody(self) -> None:
-        assert self.site("Karachi", ping("lhe", address=HOME)) is None
-
-
-class TestOrigins:
-    """Every network that announces an address is looked at, and whether it may."""
-
-    def held(self, control: str, *asns: int, **more: Any) -> Finding | None:
-        origins = tuple(claim("bgp", "PK", meaning="origin", asn=asn, **more) for asn in asns)
-        held = register("asns: [64500]", f"{{address: {HOME}}}")
-        return finding(
-            run(ping("khi", 0.5, address=HOME), held=held, snapshot=Said({HOME: origins})), control
-        )
-
-    @pytest.mark.parametrize(
-        ("asns", "status"),
-        [
-            ((64500,), "compliant"),
-            ((64501,), "violation"),
-            ((64501, 64500), "indeterminate"),
-            ((64500, 64501), "indeterminate"),
-            ((), "indeterminate"),
-        ],
-    )
-    def test_of_several(self, asns: tuple[int, ...], status: str) -> None:
-        found = self.held("PCFP-REG-2", *asns)
-        assert found is not None
-        assert found.status == status
-
-    def test_that_was_not_declared_is_named(self) -> None:
-        found = self.held("PCFP-REG-2", 64501, 64500)
-        assert found is not None
-        assert found.reason == "198.18.0.10 is announced by AS64501 too, which Indus did not declare."
-
-    def test_against_the_signed_word(self) -> None:
-        found = self.held("PCFP-REG-5", 64500, rpki="invalid")
-        assert found is not None
-        assert (found.status, found.severity) == ("violation", "medium")
-        assert "198.18.0.10 by AS64500" in found.reason
-        assert self.held("PCFP-REG-5", 64500, rpki="valid") is None
-
-    def test_is_no_place(self) -> None:
-        origins = (claim("bgp", "SG", meaning="origin", asn=64500, rpki="invalid"),)
-        found = run(
-            ping("khi", 0.5, address=HOME),
-            held=register(endpoints=f"{{address: {HOME}}}"),
-            snapshot=Said({HOME: origins}),
-        )
-        assert found.endpoints[0].verdict.location == "inside"

@@ -4,101 +4,36 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from geodata.snapshot import Snapshot
-from geodata.sphere import distance_km
 from probes.document import Document
 from probes.vantages.vantage import Vantage
 from scanner import metrics
 from scanner.gathering import gather
-from scanner.honesty import examine
 from scanner.judge import Inputs, compose
 from scanner.register import parse_register
 from scanner.rulebook import load_policy
 from scanner.rules import judge_address
 from tests.scanner.scene import PLACES, THRESHOLDS, VANTAGES, claim, pakistan, ping
+from tests.scanner.witnesses import (
+    ANSWERING,
+    LANDMARK,
+    addresses,
+    doubts,
+    evidence,
+    mutual,
+    networks,
+    rtt_ms,
+    seen,
+)
 
 if TYPE_CHECKING:
     from probes.observation import Observation
-    from scanner.doubt import Doubt
-    from scanner.evidence import AddressEvidence
     from scanner.run import Run
     from scanner.verdict import AddressVerdict
-
-# Round trips between places over fibre that is 1.6 times as long as the great circle.
-_STRETCH = 1.6
-
-
-def rtt_ms(one: str, other: str) -> float:
-    here, there = PLACES[one], PLACES[other]
-    km = float(distance_km(here[1], here[2], there[1], there[2]))
-    return 0.4 + km * _STRETCH / 100
-
-
-def addresses(count: int, network: int = 1) -> list[str]:
-    return [f"198.{16 + network}.0.{number + 1}" for number in range(count)]
-
-
-def seen(address: str, *sites: str, really: dict[str, str] | None = None) -> list[Observation]:
-    """Pings of an address at some places, each vantage answered by the nearest.
-
-    ``really`` says where vantages are that are not where they say.
-    """
-    where = {name: (really or {}).get(name, name) for name in VANTAGES}
-    return [
-        ping(name, min(rtt_ms(place, site) for site in sites), address=address)
-        for name, place in where.items()
-    ]
-
-
-def evidence(
-    observations: list[Observation], asn: int | None = None, vantages: dict[str, Vantage] | None = None
-) -> list[AddressEvidence]:
-    found = sorted({str(one.address) for one in observations})
-    origin = () if asn is None else (claim("bgp", None, meaning="origin", asn=asn),)
-    claims = dict.fromkeys(found, origin)
-    return list(gather(found, observations, claims, {}, vantages or VANTAGES, THRESHOLDS).values())
-
-
-def doubts(
-    of: list[AddressEvidence],
-    mutual: list[AddressEvidence] | None = None,
-    vantages: dict[str, Vantage] | None = None,
-) -> dict[str, Doubt]:
-    return examine(of, mutual or [], vantages or VANTAGES, pakistan(), THRESHOLDS)
-
-
-def networks(
-    count: int, *sites: str, really: dict[str, str] | None = None, first: int = 0
-) -> list[AddressEvidence]:
-    """An address in each of several networks."""
-    return [
-        one
-        for number in range(first, first + count)
-        for one in evidence(seen(addresses(1, number)[0], *sites, really=really), asn=64496 + number)
-    ]
-
-
-ANSWERING = {
-    name: vantage.model_copy(update={"addresses": (f"198.19.0.{number}",)})
-    for number, (name, vantage) in enumerate(VANTAGES.items())
-}
-LANDMARK = Vantage(
-    id="mark", latitude=24.86, longitude=67.0, kind="landmark", addresses=("198.19.1.1",), location_error_km=1
-)
-
-
-def mutual(*pairs: tuple[str, str, float]) -> list[AddressEvidence]:
-    vantages = {**ANSWERING, "mark": LANDMARK}
-    return evidence(
-        [ping(one, rtt, address=vantages[other].addresses[0]) for one, other, rtt in pairs], vantages=vantages
-    )
 
 
 class TestMutual:
@@ -301,55 +236,6 @@ class TestRun:
         assert 'residency_vantage_location_ok{vantage="khi"} 1.0' in text
 
 
-def judge(of: list[AddressEvidence]) -> list[AddressVerdict]:
-    found = doubts(of)
-    refuted = [name for name, one in found.items() if one.refuted]
-    return [judge_address(one.without(refuted), pakistan(), THRESHOLDS, found.keys()) for one in of]
-
-
-others = st.integers(1, len(PLACES) - 1)  # all but the first, which lies
-
-
-class TestProperties:
-    """What holds whoever lies."""
-
-    @given(
-        st.permutations(sorted(PLACES)),
-        st.lists(others, min_size=1, max_size=8),
-        st.lists(st.tuples(others, others), max_size=4),
-        others,
-        st.booleans(),
-    )
-    @settings(max_examples=60, deadline=None)
-    def test_one_lying_vantage_makes_no_false_inside(
-        self,
-        names: list[str],
-        at: list[int],
-        at_two: list[tuple[int, int]],
-        truly: int,
-        one_network: bool,
-    ) -> None:
-        """Every host has an honest vantage where it is, and all databases say that all are at home."""
-        liar, really = names[0], names[truly]
-        hosts = [names[index] for index in at]
-        anycast = [(names[one], names[other]) for one, other in at_two]
-        places: list[tuple[str, ...]] = [(host,) for host in hosts]
-        places += [pair for pair in anycast if pair[0] != pair[1]]
-        said = (claim("registry", "PK", meaning="registrant"), claim("alpha", "PK"))
-        of: list[AddressEvidence] = []
-        for number, where in enumerate(places):
-            address = addresses(1, number)[0]
-            asn = 64496 if one_network else 64496 + number
-            observations = seen(address, *where, really={liar: really})
-            claims = {address: (*said, claim("bgp", "PK", meaning="origin", asn=asn))}
-            of += gather([address], observations, claims, {}, VANTAGES, THRESHOLDS).values()
-        for where, verdict in zip(places, judge(of), strict=True):
-            if set(where) & {"dxb", "sin", "fra"}:
-                assert verdict.location != "inside", (where, verdict)
-            elif len(where) == 1:
-                assert (verdict.location, verdict.assurance) != ("outside", "proved"), (where, verdict)
-
-
 class TestFile:
     """Landmarks and addresses stand in the file of vantages."""
 
@@ -361,62 +247,3 @@ class TestFile:
     def test_faults(self, text: str) -> None:
         with pytest.raises(ValueError, match=r"addresses|IP address"):
             Vantage(id="a", latitude=0, longitude=0, kind="landmark", **json.loads(text))
-
-
-class TestStrangers:
-    """Who is said to be where another vantage is, and is near to nothing there, proves nothing alone."""
-
-    TWO = MappingProxyType({**VANTAGES, "isb2": VANTAGES["isb"].model_copy(update={"id": "isb2"})})
-
-    def seen(self, count: int, site: str, really: str = "sin", first: int = 0) -> list[AddressEvidence]:
-        """An address in each of several networks, at one place; ``isb2`` is somewhere else in truth."""
-        return [
-            one
-            for number in range(first, first + count)
-            for one in evidence(
-                [
-                    ping(name, rtt_ms(really if name == "isb2" else name, site), address=address)
-                    for name in ("khi", "isb", "isb2")
-                    for address in addresses(1, number)
-                ],
-                asn=64496 + number,
-                vantages=dict(self.TWO),
-            )
-        ]
-
-    def doubts(self, *found: AddressEvidence) -> dict[str, Doubt]:
-        return doubts(list(found), vantages=dict(self.TWO))
-
-    def test_one_abroad_that_is_said_to_be_at_home(self) -> None:
-        found = self.doubts(*self.seen(3, "isb"))
-        assert {name: one.refuted for name, one in found.items()} == {"isb2": False}
-        assert found["isb2"].reason == (
-            "another vantage shows 3 addresses in 3 networks to be near its place, and none answered it as a"
-            f" neighbour does: 198.16.0.1, at most 50 km away, took {rtt_ms('sin', 'isb'):.2f} ms"
-        )
-
-    def test_what_it_alone_is_near_to_is_not_proved_to_be_at_home(self) -> None:
-        """Without the others nothing would speak against a host in Singapore that it calls a neighbour."""
-        abroad = self.seen(1, "sin", first=7)
-        found = self.doubts(*self.seen(3, "isb"), *abroad)
-        land = pakistan()
-        assert judge_address(abroad[0], land, THRESHOLDS).location == "inside"
-        assert judge_address(abroad[0], land, THRESHOLDS, found.keys()).location != "inside"
-
-    def test_two_that_are_far_from_each_other_are_both_doubtful(self) -> None:
-        assert set(self.doubts(*self.seen(3, "isb"), *self.seen(3, "sin", first=3))) == {"isb", "isb2"}
-
-    def test_one_neighbour_clears_it(self) -> None:
-        quick = self.seen(1, "isb", really="isb", first=3)
-        assert self.doubts(*self.seen(3, "isb"), *quick) == {}
-
-    def test_few_networks_do_not_tell(self) -> None:
-        assert self.doubts(*self.seen(2, "isb")) == {}
-        assert self.doubts(*(one for one in self.seen(1, "isb") for _ in range(5))) == {}
-
-    def test_detours_of_a_city_are_no_other_country(self) -> None:
-        """From Lahore's distance everything may come and go over another city."""
-        assert self.doubts(*self.seen(5, "isb", really="lhe")) == {}
-
-    def test_what_is_far_from_its_place_does_not_tell(self) -> None:
-        assert self.doubts(*self.seen(5, "khi"), *self.seen(5, "fra", first=5)) == {}

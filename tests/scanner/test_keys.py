@@ -12,8 +12,8 @@ from scanner.gathering import gather
 from scanner.rulebook import load_policy
 from scanner.rules import judge_address
 from scanner.run import decode, encode
+from tests.scanner.portal import HOME, PORTAL, dns, finding, register, run
 from tests.scanner.scene import THRESHOLDS, TIME, VANTAGES, pakistan, ping
-from tests.scanner.test_dependencies import HOME, PORTAL, dns, finding, register, run
 
 if TYPE_CHECKING:
     from probes.observation import Observation

@@ -2,83 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import jsonschema
 import pytest
-import yaml
 
-from probes.document import Document, DocumentError
 from scanner.declared import Known
-from scanner.demand import data_dates
 from scanner.endpoint import DATA_CLASSES, Deployment
-from scanner.policy import (
-    CONTROLS,
-    SEVERITIES,
-    Finding,
-    FindingStatus,
-    Policy,
-    Thresholds,
-    json_schema,
-    judge,
-)
-from scanner.register import Register, parse_register
-from scanner.rulebook import load_policy
+from scanner.policy import FindingStatus, judge
 from scanner.verdict import ASSURANCES, LOCATIONS, AddressVerdict, Assurance, EndpointVerdict, Location
-from tests.scanner.scene import claim
+from tests.scanner.ruling import ACCREDITED, POLICY, TODAY, findings, register, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from geodata.claim import Claim
-
-ROOT = Path(__file__).parents[2]
-TODAY = date(2026, 11, 1)
-POLICY = load_policy()
-ENDPOINT = "indus/web/a.example"
-ACCREDITED = "{status: accredited, expires: 2029-05-31}"
 RUNNING = "issuer: Cloud Office, reason: move, issued: 2026-01-01, expires: 2026-12-31"
 ENDED = "issuer: Cloud Office, reason: move, expires: 2026-10-31"
 COMING = "issuer: Cloud Office, reason: move, issued: 2026-11-02, expires: 2027-10-31"
-
-
-def register(
-    data_class: str = "restricted",
-    deployment: str = "government",
-    accreditation: str = ACCREDITED,
-    waivers: tuple[str, ...] = (),
-    declared: str = "",
-) -> Register:
-    text = f"""
-version: 1
-providers:
-  - id: indus
-    name: Indus
-    accreditation: {accreditation}
-    {declared}
-    services:
-      - {{id: web, deployment: {deployment}, data_class: {data_class}, endpoints: [https://a.example]}}
-waivers: [{", ".join(f"{{endpoint: {ENDPOINT}, {waiver}}}" for waiver in waivers)}]
-"""
-    return parse_register(Document.parse(text.encode(), "register.yaml"), TODAY)
-
-
-def verdict(location: Location, assurance: Assurance | None = None, **more: Any) -> EndpointVerdict:
-    return EndpointVerdict(
-        endpoint=ENDPOINT, location=location, assurance=assurance, rule="rule", reason="It is so.", **more
-    )
-
-
-def findings(
-    given: EndpointVerdict | None, held: Register, origins: Mapping[str, Known] | None = None, **more: Any
-) -> dict[str, Finding]:
-    found = judge(POLICY, held, [given] if given else [], TODAY, origins, **more)
-    assert all(one.endpoint == ENDPOINT and one.reason.endswith((".", "?")) for one in found)
-    assert all(one.clause == POLICY.controls[one.control].clause for one in found)
-    return {one.control: one for one in found}
 
 
 def residency(given: EndpointVerdict | None, **held: Any) -> tuple[str, str, str]:
@@ -305,64 +245,6 @@ class TestPath:
         assert (found.status, found.severity, found.reason) == (status, severity, words)
 
 
-class TestFreshness:
-    """Where a class asks for it, "inside" by what sources claim counts only while their data are new."""
-
-    @staticmethod
-    def address(assurance: Assurance, number: int = 1) -> AddressVerdict:
-        return AddressVerdict(
-            address=f"198.18.0.{number}", location="inside", assurance=assurance, rule="rule", reason="So."
-        )
-
-    @staticmethod
-    def held(days: int | None, given: EndpointVerdict, *claims: Claim) -> Finding:
-        rule = POLICY.classes.restricted.model_copy(update={"freshness_days": days})
-        classes = POLICY.classes.model_copy(update={"restricted": rule})
-        said = dict.fromkeys(("198.18.0.1", "198.18.0.2"), claims)
-        found = judge(
-            POLICY.model_copy(update={"classes": classes}),
-            register(),
-            [given],
-            TODAY,
-            dated=data_dates([given], said, "PK"),
-        )
-        return next(one for one in found if one.control == "PCFP-RES-1")
-
-    @pytest.mark.parametrize(
-        ("assurance", "days", "status"),
-        [
-            ("claimed", 2, "compliant"),
-            ("claimed", 1, "indeterminate"),
-            ("corroborated", 30, "indeterminate"),
-            ("corroborated", 31, "compliant"),
-            ("corroborated", None, "compliant"),
-            ("bounded", 1, "compliant"),
-            ("proved", 1, "compliant"),
-        ],
-    )
-    def test_the_data_that_it_needs_count(self, assurance: Assurance, days: int | None, status: str) -> None:
-        given = verdict("inside", assurance, addresses=(self.address(assurance),))
-        claims = (
-            claim("a", "PK", date="2026-10-30"),
-            claim("b", "PK", date="2026-10-01"),
-            claim("b", "PK", date="2020-01-01"),
-            claim("c", "PK"),
-            claim("d", "IN", date="2026-11-01"),
-        )
-        assert self.held(days, given, *claims).status == status
-
-    def test_reasons(self) -> None:
-        given = verdict("inside", "claimed", addresses=(self.address("claimed"), self.address("proved", 2)))
-        assert self.held(7, given, claim("a", "PK", date="2026-10-01")).reason == (
-            "Restricted data must be in PK; the data that place it are 31 days old, and 7 days are the most:"
-            " It is so."
-        )
-        assert self.held(7, given, claim("a", "PK", date="soon")).reason == (
-            "Restricted data must be in PK; how old the data are that place it is not known, and 7 days are"
-            " the most: It is so."
-        )
-
-
 class TestDeclaration:
     """Every observed address lies in what the provider declared, as far as that is known."""
 
@@ -414,58 +296,3 @@ class TestJudging:
         given = [verdict("outside", "proved", path="leaves")]
         held = register(waivers=(RUNNING, ENDED))
         assert judge(POLICY, held, given, TODAY) == judge(POLICY, held, given, TODAY)
-
-
-class TestFile:
-    """``policy.yaml`` is data: shipped, documented, and checked when it is somebody's own."""
-
-    def test_the_copy_for_people_is_the_one_that_is_used(self) -> None:
-        used = ROOT / "scanner" / "data" / "policy.yaml"
-        assert (ROOT / "config" / "policy.yaml").read_bytes() == used.read_bytes()
-
-    def test_names_every_threshold_with_its_default(self) -> None:
-        raw = Document.read(ROOT / "config" / "policy.yaml").value
-        assert raw["thresholds"] == Thresholds().model_dump()
-
-    def test_names_every_control(self) -> None:
-        assert tuple(POLICY.controls) == CONTROLS
-
-    def test_an_edge_is_never_worse_than_abroad(self) -> None:
-        for data_class in DATA_CLASSES:
-            rule = getattr(POLICY.classes, data_class)
-            assert SEVERITIES.index(rule.edge_severity) <= SEVERITIES.index(rule.severity)
-
-    def test_fits_its_schema(self) -> None:
-        jsonschema.Draft202012Validator.check_schema(json_schema())
-        jsonschema.validate(Document.read(ROOT / "config" / "policy.yaml").value, json_schema())
-
-    def changed(self, tmp_path: Path, **keys: Any) -> Policy:
-        raw = yaml.safe_load((ROOT / "config" / "policy.yaml").read_text())
-        path = tmp_path / "policy.yaml"
-        path.write_text(yaml.safe_dump({**raw, **keys}))
-        return load_policy(path)
-
-    def test_one_of_ones_own(self, tmp_path: Path) -> None:
-        found = self.changed(tmp_path, thresholds={"stale_days": 7})
-        assert found.thresholds == Thresholds(stale_days=7)
-
-    @pytest.mark.parametrize(
-        ("keys", "words"),
-        [
-            ({"version": 2}, "version: 2 is not one of 1"),
-            ({"controls": {}}, "has no PCFP-RES-1 and no PCFP-RES-2"),
-            ({"controls": {"PCFP-RES-9": {"title": "a", "clause": "b"}}}, "is not one of PCFP-RES-1"),
-            ({"thresholds": {"stale_dayz": 7}}, "did you mean 'stale_days'?"),
-            (
-                {"thresholds": {"speed_km_per_ms_rtt": 66.7}},
-                "thresholds.speed_km_per_ms_rtt: should be greater",
-            ),
-            ({"thresholds": {"speed_km_per_ms_rtt": float("nan")}}, "thresholds.speed_km_per_ms_rtt"),
-            ({"classes": {"open": {"location": "any"}}}, "classes.secret: is missing"),
-            ({"fail": {"severity": "hihg"}}, "did you mean 'high'?"),
-        ],
-    )
-    def test_one_that_is_wrong(self, tmp_path: Path, keys: dict[str, Any], words: str) -> None:
-        with pytest.raises(DocumentError) as caught:
-            self.changed(tmp_path, **keys)
-        assert words in str(caught.value)

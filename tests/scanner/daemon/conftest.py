@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from probes.observation import now
 from scanner.daemon.config import load_config
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from prometheus_client.metrics_core import Metric
+
     from scanner.run import EndpointResult
 
 ENDPOINT = "indus/web/portal.indus.example"
@@ -30,6 +33,7 @@ OTHER = "indus/open/127.0.0.1:9"
 # Of the token below, so that the tests need not wait for a hash to be made.
 TOKEN = "sarhad_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"  # noqa: S105  of no daemon but the tests'
 TOKEN_HASH = "scrypt:MDAwMDAwMDAwMDAwMDAwMA:lG3E5V_s7Th8dNfCyVX7A2GN7g_xRglhSutY8m137p4"  # noqa: S105  the hash of that
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 NEVER = "0 0 29 2 *"
 
 
@@ -152,6 +156,16 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  what is waited for has no event
             await asyncio.sleep(0.01)
+
+
+def families(text: str) -> dict[str, Metric]:
+    return {one.name: one for one in text_string_to_metric_families(text)}
+
+
+async def scrape(client: aiohttp.ClientSession) -> dict[str, Metric]:
+    async with client.get("/metrics") as response:
+        assert response.status == 200
+        return families(await response.text())
 
 
 @contextlib.asynccontextmanager

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 
-from tests.scanner.daemon.conftest import ENDPOINT, OTHER, TOKEN, TOKEN_HASH, until
+from tests.scanner.daemon.conftest import BEARER, ENDPOINT, OTHER, TOKEN, TOKEN_HASH, until
 
 if TYPE_CHECKING:
     import aiohttp
 
     from tests.scanner.daemon.conftest import Daemon
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
 TOKENS = [{"name": "audit", "hash": TOKEN_HASH}]
 
 

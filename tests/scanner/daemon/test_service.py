@@ -17,8 +17,7 @@ from scanner.daemon import work
 from scanner.daemon.notify import Notifier
 from scanner.files import FilesError
 from scanner.store import Store, StoreError
-from tests.scanner.daemon.conftest import ENDPOINT, OTHER, register, silent, until
-from tests.scanner.daemon.test_server import scrape
+from tests.scanner.daemon.conftest import ENDPOINT, OTHER, register, scrape, silent, until
 from tests.scanner.test_cli import SARHAD, call, sarhad
 
 if TYPE_CHECKING:

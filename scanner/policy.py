@@ -77,9 +77,10 @@ class Thresholds(Model):
     unsupported_rtt_ms: _Positive = 40.0
     # Claims of home are not believed where the times leave more cities abroad for each that they leave there.
     unsupported_abroad: _Positive = 0.15
-    # Unless they are within this share of what the soonest of so many addresses abroad takes.
+    # Unless they are within this share of what the soonest of so many addresses abroad takes; of fewer, in
+    # proportion less.
     abroad_share: _Share = 0.6
-    abroad_addresses: Annotated[int, Field(ge=1, le=100_000)] = 50
+    abroad_addresses: Annotated[int, Field(ge=1, le=100_000)] = 20
     # A vantage is doubted when addresses of so many networks contradict it and no other, or one that more
     # vantages than ``doubt_vantages`` agree on; refuted, and not used at all, when so many do.
     doubt_networks: Annotated[int, Field(ge=2, le=1000)] = 3

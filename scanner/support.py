@@ -156,14 +156,13 @@ def _is_sooner(case: Case, nearest: Constraint) -> bool:
 
     Cities near on a map may be far by fibre. Where none of n addresses abroad did, no more than 3/n of what
     is there do (with 95 % confidence: the rule of three), and of these few only those that all sources call
-    home are mistaken for it.
+    home are mistaken for it. The fewer are known, the sooner it must be, in proportion.
     """
     known, limits = case.evidence.abroad, case.thresholds
-    return (
-        known is not None
-        and known.addresses >= limits.abroad_addresses
-        and nearest.rtt_ms <= min(limits.abroad_share * known.rtt_ms, limits.unsupported_rtt_ms)
-    )
+    if known is None:
+        return False
+    share = limits.abroad_share * min(1.0, known.addresses / limits.abroad_addresses)
+    return nearest.rtt_ms <= min(share * known.rtt_ms, limits.unsupported_rtt_ms)
 
 
 def _far(case: Case, constraints: Sequence[Constraint], feasible: Feasibility) -> Doubt | None:

@@ -293,18 +293,11 @@ class TestSoonestAbroad:
     @pytest.mark.parametrize(
         ("rtt_ms", "known", "location"),
         [
-            (16.0, Abroad(34.0, "khi", "198.18.2.1", 50), "inside"),
-            (
-                16.0,
-                Abroad(34.0, "khi", "198.18.2.1", 49),
-                "undetermined",
-            ),  # of few, that says little
+            (16.0, Abroad(34.0, "khi", "198.18.2.1", 20), "inside"),
+            (16.0, Abroad(34.0, "khi", "198.18.2.1", 15), "undetermined"),  # of few, that says little
+            (15.0, Abroad(34.0, "khi", "198.18.2.1", 15), "inside"),
             (16.0, Abroad(26.0, "khi", "198.18.2.1", 500), "undetermined"),
-            (
-                41.0,
-                Abroad(91.0, "khi", "198.18.2.1", 500),
-                "undetermined",
-            ),  # so late, it says nothing
+            (41.0, Abroad(91.0, "khi", "198.18.2.1", 500), "undetermined"),  # so late, it says nothing
             (16.0, None, "undetermined"),
         ],
     )
@@ -314,7 +307,7 @@ class TestSoonestAbroad:
         verdict = self.judged(rtt_ms, known)
         assert verdict.location == location
         assert ("sooner than 198.18.2.1 did khi" in verdict.reason) == (location == "inside")
-        assert verdict.thresholds["abroad_addresses"] == 50
+        assert verdict.thresholds["abroad_addresses"] == 20
 
     def judged(self, rtt_ms: float, known: Abroad | None) -> AddressVerdict:
         evidence = gather([ADDRESS], [ping("lhe", rtt_ms)], CLAIMS, {}, VANTAGES, THRESHOLDS)

@@ -99,9 +99,10 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
         one.id: gather(addresses[one.id], own[one.id], claims, special, vantages, thresholds, port=one.port)
         for one in endpoints
     }
+    landmarks = tuple(gather(index.landmarks, index.mutual, {}, {}, vantages, thresholds).values())
     doubts = examine(
         [one for each in gathered.values() for one in each.values()],
-        gather(index.landmarks, index.mutual, {}, {}, vantages, thresholds).values(),
+        landmarks,
         vantages,
         inputs.territory,
         thresholds,
@@ -109,7 +110,7 @@ def judge(inputs: Inputs, observations: Sequence[Observation]) -> Judgement:
     refuted = frozenset(one.vantage for one in doubts.values() if one.refuted)
     trusted = {name: vantage for name, vantage in vantages.items() if name not in doubts}
     placed = _placed(inputs, {address: hops.get(address, {}) for address in wanted}, claims, special, trusted)
-    soonest = paths.soonest_abroad(hops, placed, trusted, inputs.territory)
+    soonest = paths.soonest_abroad(hops, placed, landmarks, trusted, inputs.territory)
     verdicts: list[EndpointVerdict] = []
     for number, endpoint in enumerate(endpoints):
         if number % _BATCH == 0:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from geodata.territory import Feasibility, Territory
     from probes.observation import Observation
     from probes.vantages.vantage import Vantage
+    from scanner.evidence import AddressEvidence
     from scanner.policy import Thresholds
     from scanner.verdict import PathVerdict
 
@@ -206,20 +207,30 @@ def _at_home(vantage: Vantage, territory: Territory) -> bool:
 def soonest_abroad(
     hops: Mapping[str, Mapping[str, float]],
     placed: Mapping[str, PlacedHop],
+    landmarks: Iterable[AddressEvidence],
     vantages: Mapping[str, Vantage],
     territory: Territory,
 ) -> Abroad | None:
-    """How far away in time what is abroad is from home, by every hop that is placed there.
+    """How far away in time what is abroad is from home, by every hop that is placed there, and by landmarks.
 
-    Those of networks that stand before others count not: their addresses are abroad by claims only.
+    Vantages that answer each other are landmarks too. Hops of networks that stand before others count not:
+    their addresses are abroad by claims only.
     """
     home = {name for name, one in vantages.items() if _at_home(one, territory)}
+    away = {address for name, one in vantages.items() if name not in home for address in one.addresses}
     times = [
         (rtt_ms, name, address)
         for address, minima in hops.items()
         if placed[address].place == "abroad" and placed[address].front is None
         for name, rtt_ms in minima.items()
         if name in home
+    ]
+    times += [
+        (one.rtt_ms, one.vantage.id, landmark.address)
+        for landmark in landmarks
+        if landmark.address in away
+        for one in landmark.transport
+        if one.vantage.id in home
     ]
     return Abroad(*min(times), len({address for _, _, address in times})) if times else None
 

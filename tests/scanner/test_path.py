@@ -272,7 +272,7 @@ class TestSoonestAbroad:
     """What answers home soonest of all that is abroad says how soon a host must answer to be nearer."""
 
     def known(self, *traces: TraceObservation) -> Abroad | None:
-        return soonest_abroad(hop_minima(traces), placed(*traces), VANTAGES, pakistan())
+        return soonest_abroad(hop_minima(traces), placed(*traces), (), VANTAGES, pakistan())
 
     def test_it_is_the_least_time_of_all_hops_abroad(self) -> None:
         found = self.known(
@@ -281,7 +281,17 @@ class TestSoonestAbroad:
         )
         assert found == Abroad(88.0, "khi", "198.18.2.1", 2)
 
-    def test_vantages_abroad_do_not_count(self) -> None:
+    def test_landmarks_abroad_and_vantages_that_answer_count_too(self) -> None:
+        own = {"dxb": "198.19.0.1", "khi": "198.19.0.2"}
+        places = {
+            name: one.model_copy(update={"addresses": (own[name],) if name in own else ()})
+            for name, one in VANTAGES.items()
+        }
+        pings = [ping("lhe", 24.0, address=own["dxb"]), ping("lhe", 20.0, address=own["khi"])]
+        landmarks = gather(own.values(), pings, {}, {}, places, THRESHOLDS).values()
+        assert soonest_abroad({}, {}, landmarks, places, pakistan()) == Abroad(24.0, "lhe", own["dxb"], 1)
+
+    def test_what_vantages_abroad_see_does_not_count(self) -> None:
         assert self.known(trace("fra", ("198.18.2.1", 0.5))) is None
 
     def test_networks_that_stand_before_others_do_not_count(self) -> None:

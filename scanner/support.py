@@ -112,6 +112,8 @@ def unsupported(case: Case) -> Doubt | None:
         where = ", ".join(upstream.hop.countries[:4])
         why = f"its way from home was last seen abroad ({where}): {upstream.hop.why}."
         return Doubt("conflicting", why, (upstream.trace,))
+    if upstream is None and case.evidence.probed and not case.evidence.transport:
+        return Doubt("undetermined", "no probe was answered, and no way to it from home was seen.")
     found = _far(case, case.evidence.transport, case.transport)
     if found is None and _is_handed_on(case):
         port = case.evidence.port

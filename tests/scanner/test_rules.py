@@ -194,11 +194,15 @@ class TestUnreachable:
         verdict = judge([ping("khi"), ping("sin")], ALL_PK)
         assert (verdict.location, verdict.evidence) == ("unreachable", ("ping-khi-0", "ping-sin-0"))
 
-    def test_what_could_not_be_asked_is_left_to_the_claims(self) -> None:
+    def test_what_could_not_be_asked_is_left_to_claims_of_abroad(self) -> None:
+        """An IPv6 address that no vantage can reach may be anywhere: what is missing is never at home."""
         silent = PingObservation(
             id="p", vantage="khi", endpoint="e", address=ADDRESS, time=TIME, error="unsupported"
         )
-        assert judge([silent], ALL_PK).location == "inside"
+        verdict = judge([silent], ALL_PK)
+        assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+        assert "no probe was answered, and no way to it from home was seen" in verdict.reason
+        assert judge([silent], ALL_SG).location == "outside"
 
     def test_a_traces_last_answer_counts_and_a_nats_does_not(self) -> None:
         def trace(icmp: tuple[int, int] | None) -> Observation:

@@ -56,8 +56,10 @@ class TestClaims:
         unanswered = TraceObservation(
             id="trace", vantage="khi", endpoint=ADDRESS, address=ADDRESS, time=TIME, result=result
         )
-        verdict = judge([unanswered], ALL_PK)
+        upstream = Upstream(PlacedHop("home", "2 sources say PK", ("PK",)), beside=False, trace="trace")
+        verdict = judge([unanswered], ALL_PK, upstream=upstream)
         assert (verdict.location, verdict.assurance) == ("inside", "claimed")
+        assert judge([unanswered], ALL_PK).location == "undetermined"
         assert judge([unanswered], ALL_SG).assurance == "corroborated"
 
     def test_one_family_claims_however_many_sources_it_has(self) -> None:

@@ -87,6 +87,7 @@ class _Gathered:
     sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
     late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
+    failed: list[str] = field(default_factory=list)  # requests for pages
     responses: list[HttpObservation] = field(default_factory=list)
     keys: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     asked: list[str] = field(default_factory=list)
@@ -192,6 +193,7 @@ def _evidence(
         probed=one.probed,
         names=tuple(sorted(names)),
         pops=tuple(_pops(address, one, vantages, thresholds)),
+        unanswered=() if "error" in one.late or not one.connects else tuple(one.failed),
         cached=_cached(one),
         keys={key: tuple(sorted(shown)) for key, shown in sorted(one.keys.items())},
     )
@@ -214,11 +216,7 @@ def _transport(one: _Gathered, thresholds: Thresholds) -> dict[str, _Minimum]:
 
 def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
     one.probed |= observation.error != "cancelled"
-    # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer, and the end of a
-    # trace may be silent where a host is not.
-    possible = observation.error not in {"unsupported", "cancelled"}
-    if possible and not isinstance(observation, TraceObservation):
-        one.asked.append(observation.id)
+    _ask(one, observation)
     if observation.result is None:
         return
     vantage, evidence = observation.vantage, observation.id
@@ -249,6 +247,17 @@ def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
     elif isinstance(observation, HttpObservation):
         _take_pages(one, vantage, observation.result, evidence)
         one.responses.append(observation)
+
+
+def _ask(one: _Gathered, observation: Observation) -> None:
+    """Note what was asked for, and what of that was not answered."""
+    # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer, and the end of a
+    # trace may be silent where a host is not.
+    if observation.error in {"unsupported", "cancelled"} or isinstance(observation, TraceObservation):
+        return
+    one.asked.append(observation.id)
+    if observation.error is not None and isinstance(observation, HttpObservation):
+        one.failed.append(observation.id)
 
 
 def _take_handshakes(one: _Gathered, vantage: str, result: TlsResult, evidence: str) -> None:

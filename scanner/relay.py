@@ -134,12 +134,14 @@ def _late(case: Case, late_ms: Mapping[Layer, float]) -> Iterator[Excess]:
 
 
 def is_hidden(case: Case) -> bool:
-    """Whether pages may come out of a cache, and nothing was timed that none holds.
+    """Whether nothing that was measured shows where pages are made, not even the key's place.
 
-    By its own headers: then neither the page nor the key's place shows where it is made.
+    As they may come out of a cache, by their own headers, and nothing was timed that none holds; or as
+    requests for such failed: a front may leave ours unanswered, and pass on everybody's.
     """
-    return case.evidence.cached is not None and not any(
-        one.layer == "error" for one in case.evidence.excesses
+    found = case.evidence
+    return bool(found.unanswered) or (
+        found.cached is not None and not any(one.layer == "error" for one in found.excesses)
     )
 
 

@@ -122,7 +122,7 @@ def unsupported(case: Case) -> Doubt | None:
 
 
 def hidden(case: Case) -> Doubt | None:
-    """What comes so late that a machine behind the host may make it, or out of a cache."""
+    """What comes so late that a machine behind the host may make it, out of a cache, or not at all."""
     late = next(late_pages(case), None) or late_key(case)
     if late is not None:
         tries = counted(late.tries, "try", "tries")
@@ -132,9 +132,15 @@ def hidden(case: Case) -> Doubt | None:
             f" may be up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
         )
         return Doubt("undetermined", why, late.evidence)
-    cached = case.evidence.cached
-    if cached is None or not is_hidden(case):
+    if not is_hidden(case):
         return None
+    unanswered, cached = case.evidence.unanswered, case.evidence.cached
+    if unanswered or cached is None:
+        why = (
+            f"it takes connections, and {counted(len(unanswered), 'series', 'series')} of requests for pages"
+            " that no cache holds failed: where these are made is not shown."
+        )
+        return Doubt("undetermined", why, unanswered)
     why = (
         f"its response's {cached.header} speaks of a cache in front, and nothing that no cache holds was"
         " asked for: where its pages are made is not shown."

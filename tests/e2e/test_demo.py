@@ -183,6 +183,7 @@ class TestJudge:
                 "latitude": places[one["place"]]["latitude"],
                 "longitude": places[one["place"]]["longitude"],
                 "location_error_km": one.get("location_error_km", 5),
+                "addresses": one["addresses"],
                 "kind": "recorded",
             }
             for one in WORLD["vantages"]

@@ -104,6 +104,21 @@ class TestRelay:
         assert judge([*seen, http("khi", 1.0, 1.0, {header: "HIT"})], ALL_PK).assurance == "proved"
         assert judge([*seen, replaced(http("khi", 1.0, 1.0), probe_ttfb_ms=())], ALL_PK).assurance == "proved"
 
+    def test_requests_that_were_left_unanswered_show_nothing_of_who_would_have(self) -> None:
+        """A front that knows a scanner leaves its requests alone, and passes on everybody's."""
+        failed = structs.replace(http("khi", 1.0, 1.0), result=None, error="timeout")
+        part = structs.replace(
+            replaced(http("lhe", 19.1, 1.0), probe_ttfb_ms=()), error="timeout"
+        )  # the page is kept in front
+        for requests in ([failed], [failed, part]):
+            verdict = judge([ping("khi", 0.5), tcp("khi", 0.6), *requests], ALL_PK)
+            assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
+            assert "of requests for pages that no cache holds failed" in verdict.reason
+            assert failed.id in verdict.evidence
+        answered = http("khi", 0.9, 0.9, number=1)
+        assert judge([ping("khi", 0.5), tcp("khi", 0.6), failed, answered], ALL_PK).assurance == "proved"
+        assert judge([ping("khi", 0.5), failed], ALL_PK).assurance == "proved"  # nobody takes connections
+
     def test_files_that_come_late_are_far(self) -> None:
         """A front answers for what does not exist, and passes on what does: a file takes no work."""
         late = [http("khi", 60 + 9 * number, 1.0, number=number, file_ms=48) for number in range(3)]

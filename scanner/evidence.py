@@ -110,7 +110,7 @@ class AddressEvidence:
     unused: tuple[str, ...] = ()  # vantages that it answered and that are not relied on
     port: tuple[Constraint, ...] = ()  # of who took connections
     made: tuple[Constraint, ...] = ()  # of what makes pages, files and errors
-    unanswered: tuple[str, ...] = ()  # failed requests, where nothing came that no cache holds
+    unanswered: tuple[str, ...] = ()  # what its application failed to answer
     cached: Cached | None = None  # what says that pages may come out of a cache
     # By digest, the vantages, in order, that a key was shown to at the declared port.
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -60,6 +60,10 @@ _OF_CACHES: Final = (
 )
 
 
+# Ports at which nothing but TLS is spoken (IANA's registry; RFC 7858, 8314).
+_TLS_PORTS: Final = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 5671, 6514, 8883})
+
+
 @dataclass(slots=True)
 class _Minimum:
     rtt_ms: float
@@ -87,7 +91,8 @@ class _Gathered:
     sessions: dict[str, _Minimum] = field(default_factory=dict)  # of TLS
     handshakes: dict[str, _Minimum] = field(default_factory=dict)
     late: dict[Layer, list[_Tries]] = field(default_factory=lambda: defaultdict(list))
-    failed: list[str] = field(default_factory=list)  # requests for pages
+    requests: list[str] = field(default_factory=list)  # for pages, that failed
+    shakes: list[str] = field(default_factory=list)  # TLS handshakes that failed, where there must be TLS
     responses: list[HttpObservation] = field(default_factory=list)
     keys: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     asked: list[str] = field(default_factory=list)
@@ -193,7 +198,7 @@ def _evidence(
         probed=one.probed,
         names=tuple(sorted(names)),
         pops=tuple(_pops(address, one, vantages, thresholds)),
-        unanswered=() if "error" in one.late or not one.connects else tuple(one.failed),
+        unanswered=_unanswered(one),
         cached=_cached(one),
         keys={key: tuple(sorted(shown)) for key, shown in sorted(one.keys.items())},
     )
@@ -216,7 +221,7 @@ def _transport(one: _Gathered, thresholds: Thresholds) -> dict[str, _Minimum]:
 
 def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
     one.probed |= observation.error != "cancelled"
-    _ask(one, observation)
+    _ask(one, observation, port)
     if observation.result is None:
         return
     vantage, evidence = observation.vantage, observation.id
@@ -249,7 +254,7 @@ def _take(one: _Gathered, observation: Observation, port: int | None) -> None:
         one.responses.append(observation)
 
 
-def _ask(one: _Gathered, observation: Observation) -> None:
+def _ask(one: _Gathered, observation: Observation, port: int | None) -> None:
     """Note what was asked for, and what of that was not answered."""
     # A vantage that cannot ask (no IPv6 there, say) has not been left without an answer, and the end of a
     # trace may be silent where a host is not.
@@ -257,7 +262,9 @@ def _ask(one: _Gathered, observation: Observation) -> None:
         return
     one.asked.append(observation.id)
     if observation.error is not None and isinstance(observation, HttpObservation):
-        one.failed.append(observation.id)
+        one.requests.append(observation.id)
+    elif observation.error is not None and isinstance(observation, TlsObservation) and port in _TLS_PORTS:
+        one.shakes.append(observation.id)
 
 
 def _take_handshakes(one: _Gathered, vantage: str, result: TlsResult, evidence: str) -> None:
@@ -332,6 +339,15 @@ def _pops(
                 radius_km = reach_km(vantage, least_ms, thresholds)
                 within = Disk(vantage.latitude, vantage.longitude, radius_km)
             yield Pop(vantage, claim, within, response.id)
+
+
+def _unanswered(one: _Gathered) -> tuple[str, ...]:
+    """What was asked of an application that takes connections, where nothing came that no cache holds."""
+    if not one.connects:
+        return ()
+    requests = () if "error" in one.late else one.requests
+    shakes = () if one.handshakes or one.sessions else one.shakes
+    return (*requests, *shakes)
 
 
 def _cached(one: _Gathered) -> Cached | None:

@@ -137,8 +137,8 @@ def hidden(case: Case) -> Doubt | None:
     unanswered, cached = case.evidence.unanswered, case.evidence.cached
     if unanswered or cached is None:
         why = (
-            f"it takes connections, and {counted(len(unanswered), 'series', 'series')} of requests for pages"
-            " that no cache holds failed: where these are made is not shown."
+            f"it takes connections, and its application left {len(unanswered)} series of requests unanswered:"
+            " where that runs is not shown."
         )
         return Doubt("undetermined", why, unanswered)
     why = (

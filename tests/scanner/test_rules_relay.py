@@ -113,11 +113,21 @@ class TestRelay:
         for requests in ([failed], [failed, part]):
             verdict = judge([ping("khi", 0.5), tcp("khi", 0.6), *requests], ALL_PK)
             assert (verdict.location, verdict.rule) == ("undetermined", "unsupported-claim")
-            assert "of requests for pages that no cache holds failed" in verdict.reason
+            assert f"its application left {len(requests)} series of requests unanswered" in verdict.reason
             assert failed.id in verdict.evidence
         answered = http("khi", 0.9, 0.9, number=1)
         assert judge([ping("khi", 0.5), tcp("khi", 0.6), failed, answered], ALL_PK).assurance == "proved"
         assert judge([ping("khi", 0.5), failed], ALL_PK).assurance == "proved"  # nobody takes connections
+
+    @pytest.mark.parametrize(("port", "location"), [(993, "undetermined"), (5432, "inside")])
+    def test_handshakes_that_fail_where_there_must_be_tls_show_nothing_of_the_key(
+        self, port: int, location: str
+    ) -> None:
+        """At other ports there may be none."""
+        failed = structs.replace(tls("khi", 0.6, 1.2), result=None, error="timeout")
+        seen = [ping("khi", 0.5), tcp("khi", 0.6), failed]
+        found = gather([ADDRESS], seen, {}, {}, VANTAGES, THRESHOLDS, port)[ADDRESS]
+        assert judge_address(found, pakistan(), THRESHOLDS).location == location
 
     def test_files_that_come_late_are_far(self) -> None:
         """A front answers for what does not exist, and passes on what does: a file takes no work."""

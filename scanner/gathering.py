@@ -99,10 +99,13 @@ class _Gathered:
     probed: bool = False
 
     def rtt(self, method: str, vantage: str, rtts_ms: Sequence[float | None], evidence: str) -> None:
-        if _keep(self.rtts, vantage, rtts_ms, evidence):
-            self.echoed.add(vantage)
+        least_ms = _least(rtts_ms)
+        if least_ms is None:
+            return
+        self.echoed.add(vantage)
+        _keep_least(self.rtts, vantage, least_ms, evidence)
         if method != "tcp":
-            _keep(self.echoes, vantage, rtts_ms, evidence)
+            _keep_least(self.echoes, vantage, least_ms, evidence)
 
     def tried(
         self,
@@ -123,12 +126,15 @@ class _Gathered:
                 _keep_least(minima, vantage, least_ms, evidence)
 
 
-def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> bool:
-    """Keep the least of some times, and say whether any is one."""
-    times = [one for one in times_ms if one is not None and one >= LEAST_RTT_MS]
-    if times:
-        _keep_least(minima, vantage, min(times), evidence)
-    return bool(times)
+def _least(times_ms: Iterable[float | None]) -> float | None:
+    return min([one for one in times_ms if one is not None and one >= LEAST_RTT_MS], default=None)
+
+
+def _keep(minima: dict[str, _Minimum], vantage: str, times_ms: Iterable[float | None], evidence: str) -> None:
+    """Keep the least of some times, if any is one."""
+    least_ms = _least(times_ms)
+    if least_ms is not None:
+        _keep_least(minima, vantage, least_ms, evidence)
 
 
 def _keep_least(minima: dict[str, _Minimum], vantage: str, time_ms: float, evidence: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from geodata.sources.rdns import name_claims
 from scanner.case import of, up
-from scanner.support import allowed, compared, doubt, hidden, unsupported
+from scanner.support import allowed, compared, hidden, objection, unsupported
 from scanner.verdict import SetAside
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def claims(case: Case) -> AddressVerdict:
             evidence,
         )
     location: Location = "inside" if case.home in countries else "outside"
-    if (found := doubt(case, location, admitted=bool(admitted))) is not None:
+    if (found := objection(case, location, admitted=bool(admitted))) is not None:
         return case.verdict(
             found.rule,
             found.location,

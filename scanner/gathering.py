@@ -59,7 +59,6 @@ _OF_CACHES: Final = (
     "x-varnish",
 )
 
-
 # Ports at which nothing but TLS is spoken (IANA's registry; RFC 7858, 8314).
 _TLS_PORTS: Final = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 5671, 6514, 8883})
 
@@ -267,9 +266,11 @@ def _ask(one: _Gathered, observation: Observation, port: int | None) -> None:
     if observation.error in {"unsupported", "cancelled"} or isinstance(observation, TraceObservation):
         return
     one.asked.append(observation.id)
-    if observation.error is not None and isinstance(observation, HttpObservation):
+    if observation.error is None:
+        return
+    if isinstance(observation, HttpObservation):
         one.requests.append(observation.id)
-    elif observation.error is not None and isinstance(observation, TlsObservation) and port in _TLS_PORTS:
+    elif isinstance(observation, TlsObservation) and port in _TLS_PORTS:
         one.shakes.append(observation.id)
 
 
@@ -360,9 +361,9 @@ def _cached(one: _Gathered) -> Cached | None:
     """The first header that speaks of a cache; of its value nothing is believed."""
     for response in one.responses:
         headers = {} if response.result is None else response.result.headers
-        found = sorted((name.lower(), name) for name in headers if name.lower() in _OF_CACHES)
+        found = {name.lower() for name in headers}.intersection(_OF_CACHES)
         if found:
-            return Cached(found[0][0].title(), response.id)
+            return Cached(min(found).title(), response.id)
     return None
 
 

@@ -50,7 +50,7 @@ def allowed(case: Case, location: Location) -> str:
     return "the measured times allow it"
 
 
-class Doubt(NamedTuple):
+class Objection(NamedTuple):
     """What is said instead of what sources agree on, why, and from which evidence beside the times."""
 
     location: Location
@@ -60,7 +60,7 @@ class Doubt(NamedTuple):
     assurance: Assurance | None = None
 
 
-def doubt(case: Case, location: Location, *, admitted: bool) -> Doubt | None:
+def objection(case: Case, location: Location, *, admitted: bool) -> Objection | None:
     """Why sources that agree on a location are not believed, if they are not.
 
     What an operator has ``admitted`` of itself stands.
@@ -68,16 +68,16 @@ def doubt(case: Case, location: Location, *, admitted: bool) -> Doubt | None:
     if location == "outside":
         return None if admitted else _supported(case)
     if not any(one.country is not None and one.meaning != "registrant" for one in case.possible):
-        return Doubt(
+        return Objection(
             "undetermined", "they know only where its holder is registered, not where its machines are."
         )
     front = case.evidence.front
     if front is not None:
-        return Doubt("edge", str(front), (front.trace,), "scrubbing", "claimed")
+        return Objection("edge", str(front), (front.trace,), "scrubbing", "claimed")
     return unsupported(case)
 
 
-def _supported(case: Case) -> Doubt | None:
+def _supported(case: Case) -> Objection | None:
     """What speaks for home against claims of abroad: the way to it was last seen there.
 
     And that right before it, or a vantage at home is the nearest, and near. A false "outside" ruins who is
@@ -96,10 +96,10 @@ def _supported(case: Case) -> Doubt | None:
         )
     else:
         return None
-    return Doubt("conflicting", why, (upstream.trace,))
+    return Objection("conflicting", why, (upstream.trace,))
 
 
-def unsupported(case: Case) -> Doubt | None:
+def unsupported(case: Case) -> Objection | None:
     """Why claims of *home* are not believed although no proof forbids them.
 
     A false "inside" is the one error that must never happen. So a claim of home needs the support of vantages
@@ -111,9 +111,9 @@ def unsupported(case: Case) -> Doubt | None:
     if upstream is not None and upstream.hop.place == "abroad":
         where = ", ".join(upstream.hop.countries[:4])
         why = f"its way from home was last seen abroad ({where}): {upstream.hop.why}."
-        return Doubt("conflicting", why, (upstream.trace,))
+        return Objection("conflicting", why, (upstream.trace,))
     if upstream is None and case.evidence.probed and not case.evidence.transport:
-        return Doubt("undetermined", "no probe was answered, and no way to it from home was seen.")
+        return Objection("undetermined", "no probe was answered, and no way to it from home was seen.")
     found = _far(case, case.evidence.transport, case.transport)
     if found is None and _is_handed_on(case):
         port = case.evidence.port
@@ -121,7 +121,7 @@ def unsupported(case: Case) -> Doubt | None:
     return found or hidden(case)
 
 
-def hidden(case: Case) -> Doubt | None:
+def hidden(case: Case) -> Objection | None:
     """What comes so late that a machine behind the host may make it, out of a cache, or not at all."""
     late = next(late_pages(case), None) or late_key(case)
     if late is not None:
@@ -131,21 +131,21 @@ def hidden(case: Case) -> Doubt | None:
             f"{_COMES[late.layer]} {late.excess_ms:.1f} ms later than packets, {how}: a machine behind it"
             f" may be up to {late.excess_ms * case.thresholds.speed_km_per_ms_rtt:,.0f} km farther."
         )
-        return Doubt("undetermined", why, late.evidence)
-    if not is_hidden(case):
-        return None
+        return Objection("undetermined", why, late.evidence)
     unanswered, cached = case.evidence.unanswered, case.evidence.cached
-    if unanswered or cached is None:
+    if unanswered:
         why = (
             f"it takes connections, and its application left {len(unanswered)} series of requests unanswered:"
             " where that runs is not shown."
         )
-        return Doubt("undetermined", why, unanswered)
+        return Objection("undetermined", why, unanswered)
+    if cached is None or not is_hidden(case):
+        return None
     why = (
         f"its response's {cached.header} speaks of a cache in front, and nothing that no cache holds was"
         " asked for: where its pages are made is not shown."
     )
-    return Doubt("undetermined", why, (cached.evidence,))
+    return Objection("undetermined", why, (cached.evidence,))
 
 
 def _is_handed_on(case: Case) -> bool:
@@ -173,14 +173,14 @@ def _is_sooner(case: Case, nearest: Constraint) -> bool:
     return nearest.rtt_ms <= min(share * known.rtt_ms, limits.unsupported_rtt_ms)
 
 
-def _far(case: Case, constraints: Sequence[Constraint], feasible: Feasibility) -> Doubt | None:
+def _far(case: Case, constraints: Sequence[Constraint], feasible: Feasibility) -> Objection | None:
     """Why times, and what they leave, do not support home, if they do not."""
     if not constraints:
         return None
     nearest = constraints[0]
     answered = "took connections from" if nearest.basis == "port" else "answered"
     if not case.at_home(nearest.vantage):
-        return Doubt(
+        return Objection(
             "conflicting",
             f"it {answered} {of(nearest)}, abroad, sooner than any vantage in {case.territory.country_name}.",
             (nearest.evidence,),
@@ -192,4 +192,4 @@ def _far(case: Case, constraints: Sequence[Constraint], feasible: Feasibility) -
         f" {len(feasible.foreign_cities):,} cities abroad and {len(feasible.home_cities):,} at home; a nearer"
         " vantage would tell."
     )
-    return Doubt("undetermined", why, tuple(one.evidence for one in constraints))
+    return Objection("undetermined", why, tuple(one.evidence for one in constraints))

@@ -109,7 +109,7 @@ HUBS: Final = frozenset(
     """.split()  # noqa: SIM905  words are easier to read and to add to
 )
 # Words that happen to be a country and an airport of it.
-LOCODE_WORDS: Final = frozenset("cakes manna nampa rerun ruled rupee sarah".split())  # noqa: SIM905
+LOCODE_WORDS: Final = frozenset("cakes manna nampa rerun ruled rupee sarah".split())  # noqa: SIM905  the same
 # Names of cities that are words, brands, persons or larger places before they are that.
 CITY_WORDS: Final = frozenset(
     """
@@ -126,18 +126,18 @@ CITY_WORDS: Final = frozenset(
     salvador samba samson santana santos savannah serra shaping simmering slough split spring springs
     sterling surprise surrey sydney tamale timon tours toyota tyler vaughan victoria virginia vista
     vladimir warder warren washington waterloo windsor wolf woodlands
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905  the same
 )
 # Cities of four letters that are nothing else.
-SHORT_CITIES: Final = frozenset("baku bonn brno doha kiev kyiv lyon oslo pune riga".split())  # noqa: SIM905
+SHORT_CITIES: Final = frozenset("baku bonn brno doha kiev kyiv lyon oslo pune riga".split())  # noqa: SIM905  the same
 # Labels that are a country and hardly anything else: no interface (ae, ge, te), no role (br, cr, pe), no
 # state of the USA (ca, de, in), no word (is, no, it).
 COUNTRY_LABELS: Final = frozenset(
     """
     au bd bg bh cz dk eg fi gb gr hk ir jp kr kw lk nl np nz om pk pl pt qa ro ru sg th tw ua uk uz vn za
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905  the same
 )
 # Labels under which countries give out names.
 SECOND_LEVEL: Final = frozenset(
-    "ac biz co com edu gob gok gop gos gov info mil ne net nom or org web".split()  # noqa: SIM905
+    "ac biz co com edu gob gok gop gos gov info mil ne net nom or org web".split()  # noqa: SIM905  the same
 )
